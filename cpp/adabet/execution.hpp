@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+
+#include "adabet/memory_budget.hpp"
+
+namespace adabet {
+
+/// How a call runs: threads, memory, and how it can be interrupted.
+struct Execution {
+    MemoryBudget& budget;
+    int n_threads = 1;
+    /// Called on the calling thread at least every 50 ms or so of work; throws (Cancelled, say) to stop.
+    std::function<void()> checkpoint = {};
+
+    void check() const {
+        if (checkpoint) checkpoint();
+    }
+};
+
+/// Runs task(i, worker) for i in [0, n_tasks) on up to execution.n_threads threads, the calling one (worker 0) included.
+/// Tasks are handed out in order, one at a time. The calling thread runs the checkpoint between its tasks. The first
+/// exception stops the hand-out, all threads are joined, and it is rethrown.
+void parallel_for(const Execution& execution, std::size_t n_tasks,
+                  const std::function<void(std::size_t task, int worker)>& task);
+
+/// The cores this process may use (its affinity mask), at least 1.
+[[nodiscard]] int available_cores();
+
+}  // namespace adabet

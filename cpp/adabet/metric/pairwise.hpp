@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+#include <vector>
+
+#include "adabet/execution.hpp"
+#include "adabet/metric/point_cloud.hpp"
+
+namespace adabet {
+
+enum class Metric { euclidean, sqeuclidean, cityblock, chebyshev, cosine, correlation };
+
+/// Throws InvalidInput where no native metric has that name; the message lists those that do.
+[[nodiscard]] Metric metric_from_name(std::string_view name);
+[[nodiscard]] std::vector<std::string_view> metric_names();
+
+/// All distances of a point cloud into a square matrix (both triangles, zero diagonal), rows `stride` elements apart.
+/// Real = float: the contract of the fp32 path (fp64 throughout for float64 input); Real = double: fp64 throughout.
+/// The bits depend on the two points, the metric and d alone: not on n, threads, or the instruction set.
+/// Throws InvalidInput at a NaN or an infinity in the points (naming its row and column), and where a distance overflows Real.
+template <class Real>
+void pairwise_distances(const PointCloud& points, Metric metric, Real* out, std::size_t stride, const Execution& execution);
+
+/// Bytes of working memory that the call above takes at most.
+[[nodiscard]] std::size_t pairwise_distances_bytes(const PointCloud& points, Metric metric, std::size_t real_size, int n_threads);
+
+}  // namespace adabet
