@@ -30,6 +30,10 @@ public:
     }
     void give(std::size_t bytes) noexcept { used_.fetch_sub(bytes, std::memory_order_relaxed); }
 
+    /// 64-byte aligned, for the widest vector registers.
+    [[nodiscard]] void* allocate(std::size_t bytes);
+    void deallocate(void* p, std::size_t bytes) noexcept;
+
     [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
     [[nodiscard]] std::size_t used() const noexcept { return used_.load(std::memory_order_relaxed); }
     [[nodiscard]] std::size_t peak() const noexcept { return peak_.load(std::memory_order_relaxed); }
@@ -48,7 +52,7 @@ private:
     std::atomic<std::size_t> peak_{0};
 };
 
-/// Allocator that books every byte with a budget; 64-byte aligned for the widest vector registers.
+/// Allocator that books every byte with a budget.
 template <class T>
 class BudgetAllocator {
 public:
@@ -60,19 +64,9 @@ public:
 
     [[nodiscard]] T* allocate(std::size_t count) {
         if (count > std::numeric_limits<std::size_t>::max() / sizeof(T)) throw std::bad_array_new_length();
-        const std::size_t bytes = count * sizeof(T);
-        budget_->take(bytes);
-        try {
-            return static_cast<T*>(::operator new(bytes, std::align_val_t{64}));
-        } catch (...) {
-            budget_->give(bytes);
-            throw;
-        }
+        return static_cast<T*>(budget_->allocate(count * sizeof(T)));
     }
-    void deallocate(T* p, std::size_t count) noexcept {
-        ::operator delete(p, std::align_val_t{64});
-        budget_->give(count * sizeof(T));
-    }
+    void deallocate(T* p, std::size_t count) noexcept { budget_->deallocate(p, count * sizeof(T)); }
     /// Elements of trivial type start uninitialised: buffers are written before they are read.
     template <class U>
     void construct(U* p) noexcept(noexcept(::new (static_cast<void*>(p)) U)) {
