@@ -1,0 +1,26 @@
+include(CheckLanguage)
+
+# Sets `result` to whether the CUDA kernels are built, by ADABET_CUDA, and enables the language if they are.
+function(adabet_choose_cuda result cuda_sources)
+    set(${result} OFF PARENT_SCOPE)
+    if(NOT ADABET_CUDA MATCHES "^(AUTO|ON|OFF)$")
+        message(FATAL_ERROR "ADABET_CUDA: got '${ADABET_CUDA}', expected AUTO, ON or OFF")
+    endif()
+    if(ADABET_CUDA STREQUAL "OFF" OR (ADABET_CUDA STREQUAL "AUTO" AND NOT cuda_sources))
+        return()
+    endif()
+
+    check_language(CUDA)
+    if(NOT CMAKE_CUDA_COMPILER)
+        if(ADABET_CUDA STREQUAL "ON")
+            message(FATAL_ERROR "ADABET_CUDA=ON, but no CUDA compiler was found. Put nvcc on PATH (or set CUDACXX to it), "
+                                "or configure with -DADABET_CUDA=OFF.")
+        endif()
+        return()
+    endif()
+    if(NOT cuda_sources)
+        message(FATAL_ERROR "ADABET_CUDA=ON, but this version has no CUDA kernels yet. Configure with -DADABET_CUDA=OFF.")
+    endif()
+    enable_language(CUDA)
+    set(${result} ON PARENT_SCOPE)
+endfunction()
