@@ -1,0 +1,36 @@
+"""Importing the package, and using its face, imports nothing heavy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = ["torch", "scipy", "sklearn", "matplotlib", "ripser", "pandas"]
+
+LINES = {
+    "import": "",
+    "dir": "dir(adabet_fast)",
+    "betti1": "assert adabet_fast.betti1(numpy.eye(4)) == 0",
+    "h1": "assert len(adabet_fast.h1(numpy.eye(4))) == 0",
+    "betti1_batch": "assert adabet_fast.betti1_batch(numpy.zeros((2, 5, 3))).tolist() == [0, 0]",
+    "pairwise_distances": "assert adabet_fast.pairwise_distances(numpy.eye(3)).shape == (3, 3)",
+    "estimate_memory": "adabet_fast.estimate_memory(100, 3)",
+}
+
+
+@pytest.mark.parametrize("line", LINES.values(), ids=LINES.keys())
+def test_nothing_heavy_is_imported(line: str, tmp_path: Path) -> None:
+    code = f"import sys, numpy, adabet_fast\n{line}\nprint([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def test_what_was_installed_is_what_is_tested() -> None:
+    import adabet_fast
+
+    pyproject = (Path(__file__).resolve().parent.parent / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'version = "{adabet_fast.__version__}"' in pyproject
