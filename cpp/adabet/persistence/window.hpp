@@ -1,0 +1,30 @@
+#pragma once
+
+#include "adabet/execution.hpp"
+#include "adabet/persistence/barcode.hpp"
+#include "adabet/rips/enclosing_radius.hpp"
+#include "adabet/rips/length_key.hpp"
+
+namespace adabet {
+
+/// Which lengths matter: up to the threshold or the enclosing radius, whichever is shorter.
+template <class Real>
+struct Window {
+    EnclosingRadius<Real> enclosing;
+    bool is_cone;                   ///< the radius is reached: H1 is zero from there on
+    LengthKey<Real> longest;        ///< last length of the relative neighbourhood graph (H0 needs the radius itself)
+    LengthKey<Real> longest_birth;  ///< last length that can give a bar: at the radius, birth and death coincide
+};
+
+/// Throws InvalidInput where `threshold` is NaN or negative.
+template <class Real>
+[[nodiscard]] Window<Real> filtration_window(const DistanceMatrix<Real>& distances, Real threshold, const Execution& execution);
+
+template <class Real>
+void add_bar(Barcode<Real>& barcode, const RankedEdge<Real>& birth, Real death, Edge death_edge) {
+    barcode.intervals.push_back({birth.length(), death});
+    barcode.birth_edges.push_back(birth.edge());
+    barcode.death_edges.push_back(death_edge);
+}
+
+}  // namespace adabet

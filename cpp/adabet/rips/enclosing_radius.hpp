@@ -1,0 +1,18 @@
+#pragma once
+
+#include "adabet/execution.hpp"
+#include "adabet/types.hpp"
+
+namespace adabet {
+
+/// min over a of max over b of d(a, b): from this length on the complex is a cone, so H1 is zero.
+template <class Real>
+struct EnclosingRadius {
+    Real radius = infinity<Real>;
+    Edge edge;  ///< from the centre to its farthest point; {-1, -1} where the radius is infinite or n < 2
+};
+
+template <class Real>
+[[nodiscard]] EnclosingRadius<Real> enclosing_radius(const DistanceMatrix<Real>& distances, const Execution& execution);
+
+}  // namespace adabet
