@@ -22,9 +22,12 @@ namespace {
 /// The first batch of edges, in multiples of n: most sparse clouds need no second one.
 constexpr std::size_t kFirstBatchFactor = 8;
 constexpr std::size_t kSmallestBatch = 4096;
-constexpr std::size_t kLargestBatch = std::size_t{1} << 24;
+constexpr std::size_t kLargeBatch = std::size_t{1} << 18;
 /// Edges between two looks at whether all classes are dead.
 constexpr std::size_t kChunk = 1024;
+
+/// Batches hold a sixteenth of the matrix at most: few passes over it, and memory that follows from n.
+std::size_t largest_batch(std::size_t n) { return std::min(std::max(kLargeBatch, n * n / 16), n * n / 2); }
 
 class Stopwatch {
 public:
@@ -151,7 +154,7 @@ Barcode<Real> h1(const DistanceMatrix<Real>& distances, Real threshold, const Ex
     if (births.size() > 0) {
         Deaths<Real> deaths(distances, births, barcode, execution);
         EdgeStream<Real> stream(distances, window.longest_birth, std::max(kSmallestBatch, kFirstBatchFactor * distances.n),
-                                kLargestBatch, execution);
+                                largest_batch(distances.n), execution);
         watch.lap(barcode.stats.seconds_edges);
         while (!deaths.all_dead() && stream.next()) {
             watch.lap(barcode.stats.seconds_edges);
@@ -168,6 +171,12 @@ Barcode<Real> h1(const DistanceMatrix<Real>& distances, Real threshold, const Ex
     sort_bars(barcode);
     barcode.stats.peak_bytes = execution.budget.peak();
     return barcode;
+}
+
+std::size_t h1_fixed_bytes(std::size_t n, std::size_t real_size) {
+    const std::size_t batch = std::max(largest_batch(n), n);
+    const std::size_t stream = real_size == sizeof(float) ? EdgeStream<float>::bytes(batch) : EdgeStream<double>::bytes(batch);
+    return BitGraph::bytes(n) + stream;
 }
 
 template Barcode<float> h1(const DistanceMatrix<float>&, float, const Execution&);
