@@ -1,0 +1,174 @@
+"""From what a module returned to one point a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+
+from adabet_fast.errors import InvalidInputError
+from adabet_fast.nn.batches import tensors_of
+from adabet_fast.nn.layers import Layer, label
+
+Reduce: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""From activations (samples, length, ...) and a mask (samples, length) to one vector a sample (samples, ...)."""
+
+
+class NotOnePointASample(Exception):
+    """What a module returned cannot be read as one point a sample; the message says why."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """Activations of one layer in one pass: one row a sample, and how the rows were found if not at first sight."""
+
+    rows: torch.Tensor
+    note: str = ""
+
+
+def to_points(
+    output: object,
+    layer: Layer,
+    n_samples: int,
+    *,
+    sample_axis: int = 0,
+    reduce: Reduce | None = None,
+    mask: torch.Tensor | None = None,
+) -> Points:
+    """Read a module's output as one point a sample, in memory of its own.
+
+    The first tensor with floating-point numbers in the output is taken, so that of ``(output, state)`` the state is
+    left. Its sample axis is the one of the layer (``batch_first=False`` around it) or ``sample_axis``; else axis 0 if
+    its size is the number of samples or, as for windows of one image, a multiple of it (which the note says).
+
+    Parameters
+    ----------
+    output
+        What the module returned.
+    layer
+        The module's layer.
+    n_samples
+        Samples in the batch.
+    sample_axis
+        The axis of the model's inputs that counts samples.
+    reduce, mask
+        How (samples, length, ...) becomes (samples, ...), where the length is that of the mask.
+
+    Returns
+    -------
+    Points
+        Rows of shape (n_samples, activations of one sample), on the CPU, in the output's dtype or, where NumPy has
+        none for it (bfloat16), in float32, which holds the same values.
+
+    Raises
+    ------
+    NotOnePointASample
+        If there is no such reading.
+    """
+    tensor = next((t for t in tensors_of(output) if t.is_floating_point() or t.is_complex()), None)
+    if tensor is None:
+        raise NotOnePointASample("returns no tensor of floating-point numbers")
+    tensor = tensor.detach()
+    if tensor.is_nested or tensor.layout != torch.strided:
+        raise NotOnePointASample("returns a nested or sparse tensor")
+    shape = tuple(tensor.shape)
+    axis, fold = _find_sample_axis(shape, layer, n_samples, sample_axis)
+    samples_first = tensor.movedim(axis, 0)
+    note = ""
+    if fold > 1:
+        note = f"{shape[0]} rows read as {n_samples} samples x {fold}"
+    elif reduce is not None:
+        samples_first, note = _reduced(samples_first, layer, reduce, mask)
+    if samples_first.is_complex():
+        samples_first = torch.view_as_real(samples_first.resolve_conj())
+    if samples_first.dtype not in (torch.float16, torch.float32, torch.float64):
+        samples_first = samples_first.to(torch.float32)
+    rows = samples_first.reshape(n_samples, -1)
+    if rows.shape[1] == 0:
+        raise NotOnePointASample(f"returns an empty tensor of shape {shape}")
+    # A later in-place operation (ReLU) would change these values under us.
+    return Points(rows.to("cpu", copy=True).contiguous(), note)
+
+
+def _find_sample_axis(shape: tuple[int, ...], layer: Layer, n_samples: int, sample_axis: int) -> tuple[int, int]:
+    """Return the sample axis, and how many rows of axis 0 belong to one sample."""
+    preferred = sample_axis if layer.sample_axis is None else layer.sample_axis
+    for axis in (preferred, 0):
+        if axis < len(shape) and shape[axis] == n_samples:
+            return axis, 1
+    if shape and shape[0] > n_samples and shape[0] % n_samples == 0:
+        return 0, shape[0] // n_samples
+    raise NotOnePointASample(f"output of shape {shape} has no axis for {n_samples} samples")
+
+
+def _reduced(rows: torch.Tensor, layer: Layer, reduce: Reduce, mask: torch.Tensor | None) -> tuple[torch.Tensor, str]:
+    if mask is None:
+        raise InvalidInputError(
+            "reduce: needs a mask of shape (samples, length): batches that are mappings with 'attention_mask', or mask=lambda batch: ..."
+        )
+    if rows.ndim < 2 or rows.shape[:2] != mask.shape:
+        return rows, ""  # no length axis: the layer comes after the model's own pooling
+    reduced = reduce(rows, mask.to(rows.device))
+    if not isinstance(reduced, torch.Tensor) or reduced.ndim == 0 or reduced.shape[0] != rows.shape[0]:
+        raise InvalidInputError(
+            f"reduce: expected (samples, ...) with {rows.shape[0]} samples for layer '{label(layer.name)}', "
+            f"got {getattr(reduced, 'shape', type(reduced).__name__)}"
+        )
+    return reduced, f"reduced over length {rows.shape[1]}"
+
+
+def masked_mean(activations: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Mean over the positions where the mask is true.
+
+    Parameters
+    ----------
+    activations
+        Shape (samples, length, ...).
+    mask
+        Shape (samples, length).
+
+    Returns
+    -------
+    torch.Tensor
+        Shape (samples, ...), summed in float32 at least.
+
+    Examples
+    --------
+    >>> masked_mean(torch.tensor([[[1.0], [3.0], [50.0]]]), torch.tensor([[1, 1, 0]]))
+    tensor([[2.]])
+    """
+    weights, wide = _weights(activations, mask)
+    counts = weights.sum(dim=1)
+    if bool((counts == 0).any()):
+        raise InvalidInputError(f"mask: sample {int((counts == 0).flatten().nonzero()[0])} of a batch has no position left")
+    return torch.where(weights, wide, torch.zeros((), dtype=wide.dtype, device=wide.device)).sum(dim=1) / counts
+
+
+def masked_max(activations: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Maximum over the positions where the mask is true; shapes as in :func:`masked_mean`.
+
+    >>> masked_max(torch.tensor([[[1.0], [3.0], [50.0]]]), torch.tensor([[1, 1, 0]]))
+    tensor([[3.]])
+    """
+    weights, wide = _weights(activations, mask)
+    return wide.masked_fill(~weights, float("-inf")).amax(dim=1)
+
+
+def _weights(activations: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    wide = activations if activations.dtype == torch.float64 else activations.to(torch.float32)
+    return mask.bool().reshape(*mask.shape, *(1,) * (activations.ndim - 2)), wide
+
+
+REDUCTIONS: dict[str, Reduce] = {"mean": masked_mean, "max": masked_max}
+"""What ``reduce=`` knows by name."""
+
+
+def find_reduction(reduce: str | Reduce | None) -> Reduce | None:
+    """Return the function that ``reduce=`` names."""
+    if reduce is None or callable(reduce):
+        return reduce
+    if reduce not in REDUCTIONS:
+        raise InvalidInputError(f"reduce: expected one of {', '.join(map(repr, REDUCTIONS))}, a callable or None, got {reduce!r}")
+    return REDUCTIONS[reduce]

@@ -1,0 +1,148 @@
+"""What a training step holds in memory, measured."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from adabet_fast.nn.guard import random_states
+
+
+@dataclass(frozen=True)
+class TrainingCost:
+    """Bytes that one training step holds beyond parameters and buffers.
+
+    Attributes
+    ----------
+    saved_bytes
+        Tensors saved for backward, each storage once, without parameters and buffers. The batch itself counts if it is
+        saved, which is so if the first layer is trained.
+    gradient_bytes
+        Gradients of the parameters after backward.
+    optimizer_bytes
+        The optimizer's state after one step.
+    """
+
+    saved_bytes: int
+    gradient_bytes: int
+    optimizer_bytes: int
+
+    @property
+    def total_bytes(self) -> int:
+        """The sum of the three."""
+        return self.saved_bytes + self.gradient_bytes + self.optimizer_bytes
+
+
+def training_cost(model: nn.Module, step: Callable[[], torch.Tensor], optimizer: torch.optim.Optimizer) -> TrainingCost:
+    """Measure what one training step holds in memory, by running one.
+
+    Parameters
+    ----------
+    model
+        The network, in the state to be measured: its mode and its requires_grad flags count.
+    step
+        Runs the forward pass on one batch and returns the loss.
+    optimizer
+        The optimizer that would be used; one step of it is taken.
+
+    Returns
+    -------
+    TrainingCost
+        Parameters, buffers, gradients, the optimizer's state and the random states are put back, also after an error.
+        Costs a copy of parameters, buffers and optimizer state for the time of the measurement.
+
+    Examples
+    --------
+    Two linear layers save the batch for the first, and the hidden layer for ReLU and the second:
+
+    >>> network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    >>> batch = torch.ones(16, 4)
+    >>> sgd = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
+    >>> training_cost(network, lambda: network(batch).sum(), sgd)
+    TrainingCost(saved_bytes=768, gradient_bytes=232, optimizer_bytes=232)
+    """
+    own = {_storage(tensor)[0] for tensor in _own_tensors(model)}
+    saved: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        for part in _strided_parts(tensor):
+            pointer, size = _storage(part)
+            if pointer not in own:
+                saved[pointer] = size
+        return tensor
+
+    with _put_back(model, optimizer):
+        optimizer.zero_grad(set_to_none=True)
+        for parameter in model.parameters():
+            parameter.grad = None
+        with torch.enable_grad():
+            with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+                loss = step()
+            loss.backward()  # type: ignore[no-untyped-call]
+        del loss
+        gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+        gradient_bytes = sum(_total(gradients).values())
+        optimizer.step()
+        optimizer_bytes = sum(_total(_tensors(optimizer.state)).values())
+    return TrainingCost(sum(saved.values()), gradient_bytes, optimizer_bytes)
+
+
+def _own_tensors(model: nn.Module) -> Iterator[torch.Tensor]:
+    yield from model.parameters()
+    yield from model.buffers()
+
+
+def _strided_parts(tensor: torch.Tensor) -> Iterable[torch.Tensor]:
+    if tensor.layout == torch.sparse_coo:
+        return (tensor._indices(), tensor._values())
+    return (tensor,)
+
+
+def _storage(tensor: torch.Tensor) -> tuple[int, int]:
+    storage = tensor.untyped_storage()
+    return storage.data_ptr(), storage.nbytes()
+
+
+def _total(tensors: Iterable[torch.Tensor]) -> dict[int, int]:
+    return dict(_storage(part) for tensor in tensors for part in _strided_parts(tensor))
+
+
+def _tensors(state: Any) -> Iterator[torch.Tensor]:
+    if isinstance(state, torch.Tensor):
+        yield state
+    elif isinstance(state, dict):
+        for value in state.values():
+            yield from _tensors(value)
+    elif isinstance(state, (list, tuple)):
+        for value in state:
+            yield from _tensors(value)
+
+
+@contextmanager
+def _put_back(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    restore_random = random_states()
+    values = [(tensor, tensor.detach().clone()) for tensor in _own_tensors(model)]
+    gradients = [(parameter, parameter.grad) for parameter in model.parameters()]
+    others = [(p, p.grad) for group in optimizer.param_groups for p in group["params"]]
+    state = {parameter: copy.deepcopy(entry) for parameter, entry in optimizer.state.items()}
+    groups = [{key: value if key == "params" else copy.deepcopy(value) for key, value in group.items()} for group in optimizer.param_groups]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor, value in values:
+                tensor.copy_(value)
+        for parameter, gradient in gradients + others:
+            parameter.grad = gradient
+        optimizer.state.clear()
+        optimizer.state.update(state)
+        for group, before in zip(optimizer.param_groups, groups, strict=True):
+            group.clear()
+            group.update(before)
+        restore_random()

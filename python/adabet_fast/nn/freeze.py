@@ -1,0 +1,126 @@
+"""Freeze a network but for some parameters, in a way that holds through training, and take it back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.utils.parametrize import ParametrizationList
+from torch.nn.utils.spectral_norm import SpectralNorm
+
+from adabet_fast.errors import InvalidInputError
+
+_RECORD = "_adabet_applied"
+"""Attribute of a frozen model that keeps its requires_grad flags; plain data, so it copies and pickles with it."""
+
+
+class StayInEval:
+    """Stands in for one module's ``train`` and keeps the module in eval mode, whatever is asked for.
+
+    An instance attribute rather than a hook or a subclass: it works for ``model.train()`` and for compiled models, it
+    leaves the type and the state dict alone, and copies and pickles along with its module.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.flags = [part.training for part in module.modules()]
+        self.asked: bool | None = None
+        self.previous = vars(module).get("train")
+
+    def __call__(self, mode: bool = True) -> nn.Module:
+        """Note the mode asked for, stay in eval."""
+        if not isinstance(mode, bool):
+            raise ValueError("training mode is expected to be boolean")
+        self.asked = mode
+        for part in self.module.modules():
+            part.training = False
+        return self.module
+
+    def hold(self) -> None:
+        """Take over the module's ``train``."""
+        vars(self.module)["train"] = self
+        for part in self.module.modules():
+            part.training = False
+
+    def release(self) -> None:
+        """Give ``train`` back, and the mode that the module would have by now."""
+        del vars(self.module)["train"]
+        if self.previous is not None:
+            vars(self.module)["train"] = self.previous
+        for part, flag in zip(self.module.modules(), self.flags, strict=True):
+            part.training = flag if self.asked is None else self.asked
+
+
+def freeze(model: nn.Module, trained: Collection[str], *, hold_statistics: bool = True) -> None:
+    """Turn gradients on for some parameters and off for all others.
+
+    Parameters
+    ----------
+    model
+        The network.
+    trained
+        Names of the parameters to train, as ``model.named_parameters()`` gives them. A shared parameter goes by its
+        first name and is one and the same wherever it is used.
+    hold_statistics
+        Keep modules in eval mode whose state would move on though none of their parameters is trained: batch and
+        instance normalisation with running statistics, and parametrisations such as spectral normalisation.
+
+    Raises
+    ------
+    RuntimeError
+        If the model is frozen by a selection already.
+    InvalidInputError
+        If a name is unknown.
+    """
+    if _RECORD in vars(model):
+        raise RuntimeError("a selection is applied to this model already; undo it first")
+    named = dict(model.named_parameters())
+    unknown = [name for name in trained if name not in named]
+    if unknown:
+        raise InvalidInputError(f"model: has no parameter '{unknown[0]}'")
+    vars(model)[_RECORD] = {name: parameter.requires_grad for name, parameter in named.items()}
+    for name, parameter in named.items():
+        parameter.requires_grad_(name in trained)
+    if hold_statistics:
+        for module in list(_moving(model)):
+            StayInEval(module).hold()
+
+
+def thaw(model: nn.Module) -> None:
+    """Undo :func:`freeze`: gradients flags and modes are restored, parameter by parameter and module by module.
+
+    Parameters that were put into the model since then (a new head) keep their flags.
+
+    Raises
+    ------
+    RuntimeError
+        If the model is not frozen by a selection.
+    """
+    flags: dict[str, bool] | None = vars(model).get(_RECORD)
+    if flags is None:
+        raise RuntimeError("no selection is applied to this model, so there is nothing to undo")
+    for name, parameter in model.named_parameters():
+        if name in flags:
+            parameter.requires_grad_(flags[name])
+    for module in model.modules():
+        held: Any = vars(module).get("train")
+        if isinstance(held, StayInEval):
+            held.release()
+    del vars(model)[_RECORD]
+
+
+def is_frozen(model: nn.Module) -> bool:
+    """Tell whether a selection is applied to a model."""
+    return _RECORD in vars(model)
+
+
+def _moving(model: nn.Module) -> Iterator[nn.Module]:
+    """Go through the modules that carry state which training mode moves, and of which no parameter is trained."""
+    for module in model.modules():
+        statistics = isinstance(module, _NormBase) and module.running_mean is not None
+        iterated = any(isinstance(hook, SpectralNorm) for hook in module._forward_pre_hooks.values())
+        if statistics or iterated or isinstance(module, ParametrizationList):
+            if not any(parameter.requires_grad for parameter in module.parameters()):
+                yield module
