@@ -9,7 +9,11 @@
 #if defined(__x86_64__) && defined(__GNUC__)
 #define ADABET_X86_64 1
 #define ADABET_TARGET_AVX2 __attribute__((target("arch=x86-64-v3")))
+#if defined(__clang__)  // knows no prefer-vector-width here, and would ignore the whole attribute
+#define ADABET_TARGET_AVX512 __attribute__((target("arch=x86-64-v4")))
+#else
 #define ADABET_TARGET_AVX512 __attribute__((target("arch=x86-64-v4,prefer-vector-width=512")))
+#endif
 #else
 #define ADABET_X86_64 0
 #define ADABET_TARGET_AVX2
