@@ -106,7 +106,8 @@ def _find_sample_axis(shape: tuple[int, ...], layer: Layer, n_samples: int, samp
 def _reduced(rows: torch.Tensor, layer: Layer, reduce: Reduce, mask: torch.Tensor | None) -> tuple[torch.Tensor, str]:
     if mask is None:
         raise InvalidInputError(
-            "reduce: needs a mask of shape (samples, length): batches that are mappings with 'attention_mask', or mask=lambda batch: ..."
+            "reduce: needs a mask of shape (samples, length): "
+            "batches that are mappings with 'attention_mask', or mask=lambda batch: ..."
         )
     if rows.ndim < 2 or rows.shape[:2] != mask.shape:
         return rows, ""  # no length axis: the layer comes after the model's own pooling
@@ -142,7 +143,9 @@ def masked_mean(activations: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     weights, wide = _weights(activations, mask)
     counts = weights.sum(dim=1)
     if bool((counts == 0).any()):
-        raise InvalidInputError(f"mask: sample {int((counts == 0).flatten().nonzero()[0])} of a batch has no position left")
+        raise InvalidInputError(
+            f"mask: sample {int((counts == 0).flatten().nonzero()[0])} of a batch has no position left"
+        )
     return torch.where(weights, wide, torch.zeros((), dtype=wide.dtype, device=wide.device)).sum(dim=1) / counts
 
 
@@ -170,5 +173,7 @@ def find_reduction(reduce: str | Reduce | None) -> Reduce | None:
     if reduce is None or callable(reduce):
         return reduce
     if reduce not in REDUCTIONS:
-        raise InvalidInputError(f"reduce: expected one of {', '.join(map(repr, REDUCTIONS))}, a callable or None, got {reduce!r}")
+        raise InvalidInputError(
+            f"reduce: expected one of {', '.join(map(repr, REDUCTIONS))}, a callable or None, got {reduce!r}"
+        )
     return REDUCTIONS[reduce]

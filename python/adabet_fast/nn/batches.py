@@ -74,9 +74,14 @@ def take_batches(batches: Iterable[Any], n_batches: int | None) -> list[Any]:
         If there is none, or if ``batches`` is itself one batch.
     """
     if isinstance(batches, (torch.Tensor, np.ndarray, Mapping, str)):
-        raise InvalidInputError(f"batches: expected an iterable of batches, got one {type(batches).__name__}; put it in a list: [batch]")
+        raise InvalidInputError(
+            f"batches: expected an iterable of batches, got one {type(batches).__name__}; put it in a list: [batch]"
+        )
     if isinstance(batches, tuple) and _looks_like_input_and_labels(batches):
-        raise InvalidInputError("batches: expected an iterable of batches, got one pair of inputs and labels; put it in a list: [(inputs, labels)]")
+        raise InvalidInputError(
+            "batches: expected an iterable of batches, got one pair of inputs and labels; "
+            "put it in a list: [(inputs, labels)]"
+        )
     if not isinstance(batches, Iterable):
         raise InvalidInputError(f"batches: expected an iterable of batches, got {type(batches).__name__}")
     if n_batches is not None and (isinstance(n_batches, bool) or not isinstance(n_batches, int) or n_batches < 1):
@@ -142,14 +147,19 @@ def prepare(
     inputs = batch
     if isinstance(inputs, (tuple, list)):
         if len(inputs) not in (1, 2):
-            raise InvalidInputError(f"batches[{index}]: expected a tensor, (inputs, labels) or a mapping, got {len(inputs)} entries; {_ADVICE}")
+            raise InvalidInputError(
+                f"batches[{index}]: expected a tensor, (inputs, labels) or a mapping, "
+                f"got {len(inputs)} entries; {_ADVICE}"
+            )
         inputs = inputs[0]
     if isinstance(inputs, torch.Tensor):
         return Call((inputs,), {}, _count_samples(inputs, index, sample_axis), found_mask)
     if isinstance(inputs, Mapping):
         args, kwargs = _arguments(model, inputs, index)
         return Call(args, kwargs, _count_samples([args, kwargs], index, sample_axis), found_mask)
-    raise InvalidInputError(f"batches[{index}]: expected a tensor, (inputs, labels) or a mapping, got {_describe(batch)}; {_ADVICE}")
+    raise InvalidInputError(
+        f"batches[{index}]: expected a tensor, (inputs, labels) or a mapping, got {_describe(batch)}; {_ADVICE}"
+    )
 
 
 def _arguments(model: nn.Module, batch: Mapping[Any, Any], index: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -157,27 +167,33 @@ def _arguments(model: nn.Module, batch: Mapping[Any, Any], index: int) -> tuple[
     parameters = inspect.signature(model.forward).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return (), kwargs
-    by_name = {parameter.name for parameter in parameters if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)}
+    by_name = {
+        parameter.name
+        for parameter in parameters
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
     unknown = [key for key in kwargs if key not in by_name]
     if not unknown:
         return (), kwargs
     if len(kwargs) == 1:
         return tuple(kwargs.values()), {}
     raise InvalidInputError(
-        f"batches[{index}]: {type(model).__name__}.forward takes no argument {', '.join(map(repr, unknown))}; drop the entry, or {_ADVICE}"
+        f"batches[{index}]: {type(model).__name__}.forward takes no argument {', '.join(map(repr, unknown))}; "
+        f"drop the entry, or {_ADVICE}"
     )
 
 
 def _mask(batch: Any, mask: Callable[[Any], torch.Tensor] | None, index: int) -> torch.Tensor | None:
-    if mask is not None:
-        found = mask(batch)
-    else:
+    if mask is None:
         inputs = batch[0] if isinstance(batch, (tuple, list)) and batch else batch
-        found = inputs.get("attention_mask") if isinstance(inputs, Mapping) else None
-        if not isinstance(found, torch.Tensor) or found.ndim != 2:
-            return None  # masks of pairs of positions tell no padding; reduce= then says that it needs one
+        padding = inputs.get("attention_mask") if isinstance(inputs, Mapping) else None
+        # Masks of pairs of positions tell no padding; reduce= then says that it needs one.
+        return padding if isinstance(padding, torch.Tensor) and padding.ndim == 2 else None
+    found = mask(batch)
     if not isinstance(found, torch.Tensor) or found.ndim != 2:
-        raise InvalidInputError(f"mask: expected a tensor of shape (samples, length) for batches[{index}], got {_describe(found)}")
+        raise InvalidInputError(
+            f"mask: expected a tensor of shape (samples, length) for batches[{index}], got {_describe(found)}"
+        )
     return found
 
 
@@ -225,7 +241,9 @@ def _device(model: nn.Module) -> torch.device:
 def _count_samples(value: Any, index: int, sample_axis: int) -> int:
     tensor = next((tensor for tensor in tensors_of(value) if tensor.ndim > sample_axis), None)
     if tensor is None:
-        raise InvalidInputError(f"batches[{index}]: expected a tensor with samples on axis {sample_axis}, got {_describe(value)}")
+        raise InvalidInputError(
+            f"batches[{index}]: expected a tensor with samples on axis {sample_axis}, got {_describe(value)}"
+        )
     if tensor.shape[sample_axis] == 0:
         raise InvalidInputError(f"batches[{index}]: has no samples, shape {tuple(tensor.shape)}")
     return tensor.shape[sample_axis]
@@ -271,7 +289,9 @@ def merge(batches: list[Any], sample_axis: int = 0) -> Any:
     if isinstance(first, torch.Tensor):
         axis = sample_axis if first.ndim > sample_axis else 0
         if first.ndim == 0 or any(_without(batch.shape, axis) != _without(first.shape, axis) for batch in batches):
-            raise InvalidInputError(f"merge_batches: shapes do not fit: {', '.join(str(tuple(batch.shape)) for batch in batches[:4])}")
+            raise InvalidInputError(
+                f"merge_batches: shapes do not fit: {', '.join(str(tuple(batch.shape)) for batch in batches[:4])}"
+            )
         return torch.cat(batches, dim=axis)
     if isinstance(first, Mapping):
         if any(batch.keys() != first.keys() for batch in batches):

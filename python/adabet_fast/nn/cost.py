@@ -131,7 +131,10 @@ def _put_back(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[No
     gradients = [(parameter, parameter.grad) for parameter in model.parameters()]
     others = [(p, p.grad) for group in optimizer.param_groups for p in group["params"]]
     state = {parameter: copy.deepcopy(entry) for parameter, entry in optimizer.state.items()}
-    groups = [{key: value if key == "params" else copy.deepcopy(value) for key, value in group.items()} for group in optimizer.param_groups]
+    groups = [
+        {key: value if key == "params" else copy.deepcopy(value) for key, value in group.items()}
+        for group in optimizer.param_groups
+    ]
     try:
         yield
     finally:

@@ -13,7 +13,7 @@ from adabet_fast.errors import InvalidInputError
 from adabet_fast.nn.layers import label
 
 if TYPE_CHECKING:
-    from adabet_fast.homology import Barcode
+    from adabet_fast.barcode import Barcode
 
 ScoreName: TypeAlias = Literal["adabet", "b1", "size", "total_persistence"]
 ScoreFunction: TypeAlias = Callable[[torch.Tensor, "Barcode", nn.Module], float]

@@ -53,8 +53,12 @@ def read_json(kind: str, source: str | PathLike[str], make: Callable[[Mapping[st
         raise InvalidInputError(f"source: is not JSON: {error}") from error
     found, version = (data.get("format"), data.get("version")) if isinstance(data, dict) else (None, None)
     if found != f"adabet_fast.{kind}" or version != VERSION:
-        raise InvalidInputError(f"source: expected format 'adabet_fast.{kind}', version {VERSION}; got {found!r}, version {version!r}")
+        raise InvalidInputError(
+            f"source: expected format 'adabet_fast.{kind}', version {VERSION}; got {found!r}, version {version!r}"
+        )
     try:
         return make(data)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise InvalidInputError(f"source: is not a complete adabet_fast.{kind}: {type(error).__name__}: {error}") from error
+        raise InvalidInputError(
+            f"source: is not a complete adabet_fast.{kind}: {type(error).__name__}: {error}"
+        ) from error

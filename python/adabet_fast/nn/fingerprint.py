@@ -81,7 +81,12 @@ class Fingerprint:
     @classmethod
     def from_dict(cls, data: Mapping[str, tuple[list[int], str, int, str | None]]) -> Fingerprint:
         """Undo :meth:`to_dict`."""
-        return cls({name: ParameterShape(tuple(shape), dtype, itemsize, tied) for name, (shape, dtype, itemsize, tied) in data.items()})
+        return cls(
+            {
+                name: ParameterShape(tuple(shape), dtype, itemsize, tied)
+                for name, (shape, dtype, itemsize, tied) in data.items()
+            }
+        )
 
     def check(self, model: nn.Module, what: str) -> None:
         """Raise unless a model has this fingerprint.
@@ -105,7 +110,9 @@ class Fingerprint:
         for name in [*self.parameters, *(name for name in found.parameters if name not in self.parameters)]:
             expected, got = self.parameters.get(name), found.parameters.get(name)
             if expected != got:
-                differences.append(f"'{name}': expected {expected or 'no such parameter'}, got {got or 'no such parameter'}")
-        shown = "; ".join(differences[:3]) or "their order differs"
+                differences.append(
+                    f"'{name}': expected {expected or 'no such parameter'}, got {got or 'no such parameter'}"
+                )
+        shown = "; ".join(differences[:3])
         more = f"; and {len(differences) - 3} more" if len(differences) > 3 else ""
         raise InvalidInputError(f"model: {what} was made for a model with other parameters: {shown}{more}")

@@ -121,6 +121,6 @@ def _moving(model: nn.Module) -> Iterator[nn.Module]:
     for module in model.modules():
         statistics = isinstance(module, _NormBase) and module.running_mean is not None
         iterated = any(isinstance(hook, SpectralNorm) for hook in module._forward_pre_hooks.values())
-        if statistics or iterated or isinstance(module, ParametrizationList):
-            if not any(parameter.requires_grad for parameter in module.parameters()):
-                yield module
+        moving = statistics or iterated or isinstance(module, ParametrizationList)
+        if moving and not any(parameter.requires_grad for parameter in module.parameters()):
+            yield module

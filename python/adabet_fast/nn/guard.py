@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import numpy as np
 import torch
@@ -47,7 +47,7 @@ def only_read(model: nn.Module) -> Iterator[None]:
         for restore in (random_states(), _buffers(model), _modes(model), _fused_transformers()):
             undo.callback(restore)
         if _is_compiled(model):
-            undo.enter_context(torch.compiler.set_stance("force_eager"))
+            undo.enter_context(_run_eagerly())
         undo.enter_context(torch.no_grad())
         for module in model.modules():
             module.training = False
@@ -55,7 +55,9 @@ def only_read(model: nn.Module) -> Iterator[None]:
         yield
     changed = [name for name, parameter in model.named_parameters() if parameter._version != versions.get(name)]
     if changed:
-        raise InvalidInputError(f"model: its forward pass changes the parameter '{changed[0]}' in place even in eval mode")
+        raise InvalidInputError(
+            f"model: its forward pass changes the parameter '{changed[0]}' in place even in eval mode"
+        )
 
 
 def _modes(model: nn.Module) -> Callable[[], None]:
@@ -98,10 +100,10 @@ def random_states() -> Callable[[], None]:
     restores: list[Callable[[], None]] = []
     cpu = torch.get_rng_state()
     restores.append(lambda: torch.set_rng_state(cpu))
-    numpy_state, python_state = np.random.get_state(), random.getstate()
-    restores.append(lambda: np.random.set_state(numpy_state))
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002 (the global state is meant)
+    restores.append(lambda: np.random.set_state(numpy_state))  # noqa: NPY002
     restores.append(lambda: random.setstate(python_state))
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         cuda = torch.cuda.get_rng_state_all()
         restores.append(lambda: torch.cuda.set_rng_state_all(cuda))
     if torch.backends.mps.is_available():
@@ -120,10 +122,20 @@ def _fused_transformers() -> Callable[[], None]:
     return lambda: torch.backends.mha.set_fastpath_enabled(enabled)
 
 
+def _run_eagerly() -> AbstractContextManager[object]:
+    if not hasattr(torch.compiler, "set_stance"):
+        raise InvalidInputError(
+            "model: has compiled parts, whose hooks run only with torch 2.6 or newer; give it uncompiled"
+        )
+    eager: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
+    return eager
+
+
 def _is_compiled(model: nn.Module) -> bool:
     """Tell whether any part was compiled, without importing the compiler, which takes seconds."""
     if "torch._dynamo" not in sys.modules:
         return False
     return any(
-        "_orig_mod" in module._modules or getattr(module, "_compiled_call_impl", None) is not None for module in model.modules()
+        "_orig_mod" in module._modules or getattr(module, "_compiled_call_impl", None) is not None
+        for module in model.modules()
     )

@@ -11,7 +11,9 @@ from torch import nn
 from adabet_fast.nn.batches import tensors_of
 from adabet_fast.nn.layers import Layer, label
 
-HEAD_NAMES = frozenset(("classification_head", "classifier", "fc", "head", "heads", "lm_head", "logits", "output_layer", "score"))
+HEAD_NAMES = frozenset(
+    ("classification_head", "classifier", "fc", "head", "heads", "lm_head", "logits", "output_layer", "score")
+)
 """Names, anywhere in a layer's dotted name, by which networks call their head."""
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -32,7 +34,9 @@ class HeadTrace:
 
     def layer_returned(self, layer: Layer, output: object) -> None:
         """Note one call of a linear layer or a convolution."""
-        if not isinstance(layer.module, (nn.Linear, nn.Bilinear, *_CONVOLUTIONS)) or not isinstance(output, torch.Tensor):
+        if not isinstance(layer.module, (nn.Linear, nn.Bilinear, *_CONVOLUTIONS)) or not isinstance(
+            output, torch.Tensor
+        ):
             return
         self.last_layer = layer.name
         if not isinstance(layer.module, _CONVOLUTIONS):

@@ -106,7 +106,9 @@ def find_layers(model: nn.Module) -> list[Layer]:
             )
         )
     if not layers:
-        raise InvalidInputError(f"model: {type(model).__name__} has no trainable parameters, so there is no layer to choose")
+        raise InvalidInputError(
+            f"model: {type(model).__name__} has no trainable parameters, so there is no layer to choose"
+        )
     return layers
 
 
@@ -135,7 +137,9 @@ def _homes(model: nn.Module) -> dict[str, str]:
             homes[name] = name
             continue
         parent, _, last = name.rpartition(".")
-        if parent in inside_parametrization or (last == "parametrizations" and parametrize.is_parametrized(modules[parent])):
+        if parent in inside_parametrization or (
+            last == "parametrizations" and parametrize.is_parametrized(modules[parent])
+        ):
             inside_parametrization.add(name)
             homes[name] = homes[parent]
         elif _cannot_be_called(module):
@@ -193,12 +197,18 @@ def check_model(model: object) -> nn.Module:
     for module in model.modules():
         _refuse_wrapper(module)
     for name, parameter in model.named_parameters():
-        if isinstance(parameter, nn.parameter.UninitializedTensorMixin):
-            raise InvalidInputError(f"model: parameter '{name}' is not initialised yet; run one forward pass before choosing layers")
+        if isinstance(parameter, nn.UninitializedParameter):
+            raise InvalidInputError(
+                f"model: parameter '{name}' is not initialised yet; run one forward pass before choosing layers"
+            )
         if parameter.is_meta:
-            raise InvalidInputError(f"model: parameter '{name}' is on the meta device and has no values; load the weights first")
+            raise InvalidInputError(
+                f"model: parameter '{name}' is on the meta device and has no values; load the weights first"
+            )
         if type(parameter.data).__name__ == "DTensor":
-            raise InvalidInputError(f"model: parameter '{name}' is shared out among ranks; choose layers before fully_shard or any other wrapping")
+            raise InvalidInputError(
+                f"model: parameter '{name}' is shared out among ranks; choose layers before fully_shard"
+            )
     return model
 
 
@@ -207,4 +217,7 @@ def _refuse_wrapper(module: nn.Module) -> None:
     if isinstance(module, torch.jit.ScriptModule):
         raise InvalidInputError(f"model: {kind} is TorchScript, whose submodules run no hooks; give the eager module")
     if kind in ("DistributedDataParallel", "FullyShardedDataParallel"):
-        raise InvalidInputError(f"model: holds a {kind} wrapper, which must be built after freezing; choose layers on the module inside it and wrap afterwards")
+        raise InvalidInputError(
+            f"model: holds a {kind} wrapper, which must be built after freezing; "
+            "choose layers on the module inside it and wrap afterwards"
+        )

@@ -119,7 +119,9 @@ class _Pass:
                 hooks.callback(layer.module.register_forward_hook(self._hook(layer)).remove)
             if self.trace is not None:
                 trace = self.trace
-                hooks.callback(model.register_forward_hook(lambda _module, _inputs, output: trace.model_returned(output)).remove)
+                hooks.callback(
+                    model.register_forward_hook(lambda _module, _inputs, output: trace.model_returned(output)).remove
+                )
             yield
 
     def _hook(self, layer: Layer) -> Callable[[nn.Module, Any, object], None]:
@@ -130,7 +132,12 @@ class _Pass:
                 return
             try:
                 points = to_points(
-                    output, layer, self.n_samples, sample_axis=self.how.sample_axis, reduce=self.how.reduce, mask=self.mask
+                    output,
+                    layer,
+                    self.n_samples,
+                    sample_axis=self.how.sample_axis,
+                    reduce=self.how.reduce,
+                    mask=self.mask,
                 )
             except NotOnePointASample as problem:
                 self.seen.problems[layer.name] = str(problem)
@@ -175,7 +182,8 @@ def _settle(seen: Observation, layer: Layer, n_batches: int) -> None:
         return
     widths = [batch.shape[1] for batch in rows]
     if len(set(widths)) > 1:
+        sizes = ", ".join(map(str, widths))
         raise InvalidInputError(
-            f"batches: layer '{label(name)}' has samples of different sizes: {', '.join(map(str, widths))} activations a sample; pad all "
-            "batches to one length, or give reduce='mean' with a mask to make one vector a sample"
+            f"batches: layer '{label(name)}' has samples of different sizes ({sizes} activations); "
+            "pad all batches to one length, or give reduce='mean' with a mask to make one vector a sample"
         )

@@ -33,4 +33,4 @@ def print_trainable_parameters(model: nn.Module) -> None:
     >>> print_trainable_parameters(nn.Linear(3, 2))
     trainable params: 8 || all params: 8 || trainable%: 100.0000
     """
-    print(format_trainable_parameters(*count_trainable_parameters(model)))
+    print(format_trainable_parameters(*count_trainable_parameters(model)))  # noqa: T201

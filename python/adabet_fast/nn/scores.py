@@ -64,6 +64,19 @@ class LayerScore:
     calls: int = 0
     note: str = ""
 
+    def scored_by(self, score: ScoreName, normalize: Normalize) -> float:
+        """Return the score that a rule gives these measurements."""
+        if self.b1 is None or self.size is None:
+            raise InvalidInputError(f"score: layer '{label(self.name)}' was not measured")
+        return score_of(
+            score,
+            normalize,
+            b1=self.b1,
+            total_persistence=self.total_persistence,
+            size=self.size,
+            n_parameters=self.n_parameters,
+        )
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -155,9 +168,12 @@ class LayerScores(Sequence[LayerScore]):
             raise InvalidInputError("score: a callable needs the activations; give it to score_layers")
         check_criterion(score, normalize)
         layers = [
-            replace(layer, score=_rescored(layer, score, normalize), rank=None) if layer.rank is not None else layer for layer in self.layers
+            replace(layer, score=layer.scored_by(score, normalize)) if layer.rank is not None else layer
+            for layer in self.layers
         ]
-        return replace(self, layers=with_ranks(layers), settings=replace(self.settings, score=score, normalize=normalize))
+        return replace(
+            self, layers=with_ranks(layers), settings=replace(self.settings, score=score, normalize=normalize)
+        )
 
     def select(
         self,
@@ -171,7 +187,9 @@ class LayerScores(Sequence[LayerScore]):
 
         return choose(self, rho, rounding=rounding, always_train=always_train)
 
-    def select_named(self, layers: str | Sequence[str], *, always_train: str | Sequence[str] | None = "auto") -> Selection:
+    def select_named(
+        self, layers: str | Sequence[str], *, always_train: str | Sequence[str] | None = "auto"
+    ) -> Selection:
         """Choose layers by other means than their scores: at random, the last ones, all.
 
         Parameters
@@ -204,19 +222,39 @@ class LayerScores(Sequence[LayerScore]):
         header = ["layer", "type", "parameters", "b1", "|a|", "score", "rank"]
         rows = []
         for layer in self.layers:
-            numbers = [_cell(layer.b1), _cell(layer.size), "" if layer.score is None else f"{layer.score:.4g}", _cell(layer.rank)]
+            numbers = [
+                _cell(layer.b1),
+                _cell(layer.size),
+                "" if layer.score is None else f"{layer.score:.4g}",
+                _cell(layer.rank),
+            ]
             remark = "; ".join(filter(None, ["" if layer.status == "scored" else layer.status, layer.note]))
-            rows.append([label(layer.name), layer.type, f"{layer.n_parameters:,}", *numbers, (chosen or {}).get(layer.name, ""), remark])
+            rows.append(
+                [
+                    label(layer.name),
+                    layer.type,
+                    f"{layer.n_parameters:,}",
+                    *numbers,
+                    (chosen or {}).get(layer.name, ""),
+                    remark,
+                ]
+            )
         columns, sides = [*header, "chosen", "remarks"], "<<>>>>><<"
         keep = [i for i in range(len(columns)) if i < len(header) or any(row[i] for row in rows)]
-        return format_table([columns[i] for i in keep], [[row[i] for i in keep] for row in rows], "".join(sides[i] for i in keep))
+        return format_table(
+            [columns[i] for i in keep], [[row[i] for i in keep] for row in rows], "".join(sides[i] for i in keep)
+        )
 
     def summary(self) -> str:
         """Say in a few lines how the scores came about."""
         how = self.settings
         sizes = how.batch_sizes
         same = f"{len(sizes)} x {sizes[0]}" if len(set(sizes)) == 1 else " + ".join(map(str, sizes))
-        merged = "" if how.merged is None else f", {how.merged} batches merged into one, which changes low bits of the activations"
+        merged = (
+            ""
+            if how.merged is None
+            else f", {how.merged} batches merged into one, which changes low bits of the activations"
+        )
         pooling = "one cloud" if how.pooling == "pool" else "b1 of each batch summed"
         head = ", ".join(map(label, self.head))
         return "\n".join(
@@ -234,7 +272,8 @@ class LayerScores(Sequence[LayerScore]):
     def __repr__(self) -> str:
         best = self.ranked()[:1]
         top = f", best='{label(best[0].name)}'" if best else ""
-        return f"LayerScores({len(self)} layers, score={self.settings.score!r}, {sum(self.settings.batch_sizes)} samples{top})"
+        n_samples = sum(self.settings.batch_sizes)
+        return f"LayerScores({len(self)} layers, score={self.settings.score!r}, {n_samples} samples{top})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the scores as plain lists, strings and numbers."""
@@ -249,7 +288,10 @@ class LayerScores(Sequence[LayerScore]):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> LayerScores:
         """Undo :meth:`to_dict`."""
-        layers = [LayerScore(**{**_known(LayerScore, layer), "parameters": tuple(layer["parameters"])}) for layer in data["layers"]]
+        layers = [
+            LayerScore(**{**_known(LayerScore, layer), "parameters": tuple(layer["parameters"])})
+            for layer in data["layers"]
+        ]
         how = _known(Settings, data["settings"])
         return cls(
             layers=tuple(layers),
@@ -279,14 +321,6 @@ def with_ranks(layers: Sequence[LayerScore]) -> tuple[LayerScore, ...]:
     order = sorted((-layer.score, i) for i, layer in enumerate(layers) if layer.score is not None)
     ranks = {i: rank for rank, (_, i) in enumerate(order, start=1)}
     return tuple(replace(layer, rank=ranks.get(i)) for i, layer in enumerate(layers))
-
-
-def _rescored(layer: LayerScore, score: ScoreName, normalize: Normalize) -> float:
-    if layer.b1 is None or layer.size is None:
-        raise InvalidInputError(f"score: layer '{label(layer.name)}' was not measured")
-    return score_of(
-        score, normalize, b1=layer.b1, total_persistence=layer.total_persistence, size=layer.size, n_parameters=layer.n_parameters
-    )
 
 
 def _known(kind: type[LayerScore] | type[Settings], data: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -15,7 +14,15 @@ from adabet_fast.errors import InvalidInputError
 from adabet_fast.homology import betti1_batch, h1
 from adabet_fast.nn.activations import Reduce, find_reduction
 from adabet_fast.nn.batches import Forward, merge, take_batches
-from adabet_fast.nn.criteria import Normalize, Pooling, ScoreFunction, ScoreName, call_score, check_choice, check_criterion, score_of
+from adabet_fast.nn.criteria import (
+    Normalize,
+    Pooling,
+    ScoreFunction,
+    ScoreName,
+    call_score,
+    check_choice,
+    check_criterion,
+)
 from adabet_fast.nn.fingerprint import Fingerprint
 from adabet_fast.nn.head import find_head
 from adabet_fast.nn.layers import Layer, check_model, find_layers
@@ -26,7 +33,7 @@ MIN_SAMPLES = 4
 """A loop in a Vietoris-Rips filtration needs four points."""
 
 _GROUP_BYTES = 256 * 2**20
-"""Clouds are handed over in groups of about this size, so that a group's copy, not a second copy of all, is the peak."""
+"""Clouds are pooled and handed over in groups of about this size: a second copy of all is never held."""
 
 
 def score_layers(
@@ -144,7 +151,11 @@ def score_layers(
     _check_samples(seen.batch_sizes, pooling)
     started = perf_counter()
     engine = {"dtype": dtype, "backend": backend, "n_threads": n_threads}
-    found = _measure(layers, seen, score, normalize, pooling, engine)
+    measured: dict[str, _Measured] = {}
+    for group in _groups(layers, seen, pooling):
+        measured |= _measure(group, score, engine)
+    seconds_homology = perf_counter() - started
+    entries = [_entry(layer, seen, measured.get(layer.name), score, normalize) for layer in layers]
     head, reason = find_head(network, layers, seen.trace)
     settings = Settings(
         score=score if isinstance(score, str) else getattr(score, "__name__", type(score).__name__),
@@ -155,69 +166,46 @@ def score_layers(
         batch_sizes=tuple(seen.batch_sizes),
         merged=merged,
         seconds_forward=seen.seconds,
-        seconds_homology=perf_counter() - started,
+        seconds_homology=seconds_homology,
     )
-    return LayerScores(with_ranks(found), settings, head, reason, Fingerprint.of(network))
+    return LayerScores(with_ranks(entries), settings, head, reason, Fingerprint.of(network))
 
 
 def _check_samples(batch_sizes: list[int], pooling: Pooling) -> None:
     most = sum(batch_sizes) if pooling == "pool" else max(batch_sizes)
     if most < MIN_SAMPLES:
         where = "in all" if pooling == "pool" else "in the largest batch (pooling='sum' looks at each alone)"
-        raise InvalidInputError(f"batches: {most} samples {where}, but a loop needs at least {MIN_SAMPLES}; give more, such as 5 batches of 8")
-
-
-def _measure(
-    layers: list[Layer],
-    seen: Observation,
-    score: ScoreName | ScoreFunction,
-    normalize: Normalize,
-    pooling: Pooling,
-    engine: dict[str, Any],
-) -> list[LayerScore]:
-    """Score every layer, dropping its activations as soon as they are counted."""
-    blank = {
-        layer.name: LayerScore(
-            name=layer.name,
-            type=type(layer.module).__name__,
-            parameters=layer.parameters,
-            n_parameters=layer.n_parameters,
-            status=seen.problems.get(layer.name, "scored"),
-            calls=seen.calls.get(layer.name, 0),
-            note=seen.notes.get(layer.name, ""),
+        raise InvalidInputError(
+            f"batches: {most} samples {where}, but a loop needs at least {MIN_SAMPLES}; "
+            "give more, such as 5 batches of 8"
         )
-        for layer in layers
-    }
-    for group in _groups([layer for layer in layers if layer.name in seen.clouds], seen.clouds, pooling):
-        for layer, clouds, b1 in _count_loops(group, engine, counted=isinstance(score, str) and score != "total_persistence"):
-            size = clouds[0].shape[1]
-            if isinstance(score, str) and score != "total_persistence":
-                persistence = None
-                value = score_of(score, normalize, b1=b1, total_persistence=None, size=size, n_parameters=layer.n_parameters)
-            else:
-                bars = [h1(cloud.numpy(), **engine) for cloud in clouds]
-                b1, persistence = sum(map(len, bars)), sum(barcode.total_persistence() for barcode in bars)
-                if isinstance(score, str):
-                    value = score_of(score, normalize, b1=b1, total_persistence=persistence, size=size, n_parameters=layer.n_parameters)
-                else:
-                    value = sum(call_score(score, cloud, barcode, layer.module, layer.name) for cloud, barcode in zip(clouds, bars, strict=True))
-            blank[layer.name] = replace(blank[layer.name], b1=b1, size=size, total_persistence=persistence, score=value)
-    return list(blank.values())
 
 
-Group = list[tuple[Layer, list[torch.Tensor]]]
+@dataclass(frozen=True)
+class _Measured:
+    """The numbers of one layer; ``value`` is what a callable score returned."""
+
+    b1: int
+    size: int
+    total_persistence: float | None = None
+    value: float | None = None
 
 
-def _groups(layers: list[Layer], clouds: dict[str, list[torch.Tensor]], pooling: Pooling) -> Iterator[Group]:
+_Group: TypeAlias = list[tuple[Layer, list[torch.Tensor]]]
+
+
+def _groups(layers: list[Layer], seen: Observation, pooling: Pooling) -> Iterator[_Group]:
     """Hand the layers' clouds out in groups of bounded size, forgetting each as it is handed out."""
-    group: Group = []
+    group: _Group = []
     held = 0
     for layer in layers:
-        parts = clouds.pop(layer.name)
-        pooled = parts if pooling == "sum" or len(parts) == 1 else [torch.cat(parts)]
+        parts = seen.clouds.pop(layer.name, [])
+        if not parts:
+            continue
+        clouds = parts if pooling == "sum" or len(parts) == 1 else [torch.cat(parts)]
         del parts
-        group.append((layer, pooled))
-        held += sum(cloud.numel() * cloud.element_size() for cloud in pooled)
+        group.append((layer, clouds))
+        held += sum(cloud.numel() * cloud.element_size() for cloud in clouds)
         if held >= _GROUP_BYTES:
             yield group
             group, held = [], 0
@@ -225,13 +213,39 @@ def _groups(layers: list[Layer], clouds: dict[str, list[torch.Tensor]], pooling:
         yield group
 
 
-def _count_loops(group: Group, engine: dict[str, Any], *, counted: bool) -> Iterator[tuple[Layer, list[torch.Tensor], int]]:
-    """Count the H1 bars of every cloud of a group in one call."""
-    counts: list[int] = []
-    if counted:
-        everything: list[np.ndarray[Any, Any]] = [cloud.numpy() for _, clouds in group for cloud in clouds]
-        counts = [int(count) for count in betti1_batch(everything, **engine)]
-    start = 0
-    for layer, clouds in group:
-        yield layer, clouds, sum(counts[start : start + len(clouds)])
-        start += len(clouds)
+def _measure(group: _Group, score: ScoreName | ScoreFunction, engine: dict[str, Any]) -> dict[str, _Measured]:
+    """Measure every layer of a group, and empty the group so that its memory is free before the next one is made."""
+    measured = {}
+    if isinstance(score, str) and score != "total_persistence":
+        counts = iter(betti1_batch([cloud.numpy() for _, clouds in group for cloud in clouds], **engine))
+        for layer, clouds in group:
+            measured[layer.name] = _Measured(sum(int(next(counts)) for _ in clouds), clouds[0].shape[1])
+    else:
+        for layer, clouds in group:
+            bars = [h1(cloud.numpy(), **engine) for cloud in clouds]
+            value = None
+            if not isinstance(score, str):
+                pairs = zip(clouds, bars, strict=True)
+                value = sum(call_score(score, cloud, barcode, layer.module, layer.name) for cloud, barcode in pairs)
+            persistence = sum(barcode.total_persistence() for barcode in bars)
+            measured[layer.name] = _Measured(sum(map(len, bars)), clouds[0].shape[1], persistence, value)
+    group.clear()
+    return measured
+
+
+def _entry(
+    layer: Layer, seen: Observation, found: _Measured | None, score: ScoreName | ScoreFunction, normalize: Normalize
+) -> LayerScore:
+    entry = LayerScore(
+        name=layer.name,
+        type=type(layer.module).__name__,
+        parameters=layer.parameters,
+        n_parameters=layer.n_parameters,
+        status=seen.problems.get(layer.name, "scored"),
+        calls=seen.calls.get(layer.name, 0),
+        note=seen.notes.get(layer.name, ""),
+    )
+    if found is None:
+        return entry
+    numbers = replace(entry, b1=found.b1, size=found.size, total_persistence=found.total_persistence)
+    return replace(numbers, score=numbers.scored_by(score, normalize) if isinstance(score, str) else found.value)

@@ -52,7 +52,9 @@ def select_layers(
     always_train
         Layers that are trained besides and do not count in ``rho``: ``"auto"``, the classifier head if one is found
         (named in the report); None or ``()``, none; or names, names of modules around them, or shell patterns.
-    n_batches, score, normalize, pooling, unit, forward, reduce, mask, sample_axis, merge_batches, dtype, backend, n_threads
+    n_batches, score, normalize, pooling, unit, forward, reduce, mask
+        As in :func:`adabet_fast.nn.score_layers`.
+    sample_axis, merge_batches, dtype, backend, n_threads
         As in :func:`adabet_fast.nn.score_layers`.
 
     Returns

@@ -35,7 +35,8 @@ class SharedParameter(NamedTuple):
     also_in: str
 
     def __str__(self) -> str:
-        return f"'{self.parameter}' is trained with '{label(self.trained_with)}' and is also part of '{label(self.also_in)}', which is not chosen"
+        used, also = label(self.trained_with), label(self.also_in)
+        return f"'{self.parameter}' is trained with '{used}' and is also part of '{also}', which is not chosen"
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,9 @@ class Selection:
             If no selection is applied.
         """
         if model is None:
-            alive = [network for network in (ref() for ref in self._applied) if network is not None and is_frozen(network)]
+            alive = [
+                network for network in (ref() for ref in self._applied) if network is not None and is_frozen(network)
+            ]
             if not alive:
                 raise RuntimeError("this selection is applied to no model, so there is nothing to undo")
             network = alive[-1]
@@ -171,7 +174,7 @@ class Selection:
 
     def print_trainable_parameters(self) -> None:
         """Print what is trained, in the format of PEFT."""
-        print(format_trainable_parameters(self.n_trainable, self.n_parameters))
+        print(format_trainable_parameters(self.n_trainable, self.n_parameters))  # noqa: T201
 
     def table(self) -> str:
         """Lay the scores out as text, with what was chosen."""
@@ -194,13 +197,14 @@ class Selection:
         return f"{self.table()}\n\n{self.scores.summary()}\n{self.summary()}"
 
     def __repr__(self) -> str:
-        return f"Selection(layers={list(self.layers)}, always_train={list(self.always_train)}, n_trainable={self.n_trainable})"
+        names = f"layers={list(self.layers)}, always_train={list(self.always_train)}"
+        return f"Selection({names}, n_trainable={self.n_trainable})"
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_applied": []}
 
     def to_json(self, path: str | PathLike[str] | None = None) -> str:
-        """Return the selection with its scores and the model's fingerprint as JSON, and write a file if a path is given."""
+        """Return the selection, its scores and the fingerprint as JSON, and write it to a file if a path is given."""
         data = {
             "layers": list(self.layers),
             "always_train": list(self.always_train),
@@ -226,7 +230,9 @@ class Selection:
         return read_json("Selection", source, make)
 
 
-def choose(scores: LayerScores, rho: float, *, rounding: Rounding, always_train: str | Sequence[str] | None) -> Selection:
+def choose(
+    scores: LayerScores, rho: float, *, rounding: Rounding, always_train: str | Sequence[str] | None
+) -> Selection:
     """Choose the best ``rho`` of the scored layers; see :func:`adabet_fast.nn.select_layers`."""
     check_choice("rounding", rounding, Rounding)
     if isinstance(rho, bool) or not isinstance(rho, (int, float)) or not 0 <= rho <= 1:
@@ -235,21 +241,29 @@ def choose(scores: LayerScores, rho: float, *, rounding: Rounding, always_train:
     candidates = [layer.name for layer in scores.ranked() if layer.name not in always]
     k = count_layers(rho, len(candidates), rounding)
     if k == 0 and not always:
-        raise InvalidInputError(f"rho: {rho!r} of {len(candidates)} layers rounds ({rounding}) to none, so nothing would be trained")
+        raise InvalidInputError(
+            f"rho: {rho!r} of {len(candidates)} layers rounds ({rounding}) to none, so nothing would be trained"
+        )
     return Selection(scores, tuple(candidates[:k]), always, reason, float(rho), rounding)
 
 
-def choose_named(scores: LayerScores, layers: str | Sequence[str], *, always_train: str | Sequence[str] | None) -> Selection:
+def choose_named(
+    scores: LayerScores, layers: str | Sequence[str], *, always_train: str | Sequence[str] | None
+) -> Selection:
     """Choose layers by name or pattern; see :meth:`LayerScores.select_named`."""
     always, reason = find_always_train(scores, always_train)
-    named = [name for name in match_layers(scores, [layers] if isinstance(layers, str) else layers, "layers") if name not in always]
+    named = [
+        name
+        for name in match_layers(scores, [layers] if isinstance(layers, str) else layers, "layers")
+        if name not in always
+    ]
     if not named and not always:
         raise InvalidInputError("layers: is empty, so nothing would be trained")
     return Selection(scores, tuple(named), always, reason)
 
 
 def count_layers(rho: float, n_layers: int, rounding: Rounding) -> int:
-    """Compute how many of ``n_layers`` layers a share ``rho`` is, reading ``rho`` as the decimal number it is written as.
+    """Compute how many of ``n_layers`` layers a share is, which is read as the decimal number that it is written as.
 
     >>> count_layers(0.1, 26, "ceil"), count_layers(0.1, 26, "floor"), count_layers(0.1, 5, "round")
     (3, 2, 1)

@@ -33,7 +33,8 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: st
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
     lines = [header, ["-" * width for width in widths], *rows]
     return "\n".join(
-        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(line, right, widths, strict=True)).rstrip() for line in lines
+        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(line, right, widths, strict=True)).rstrip()
+        for line in lines
     )
 
 
