@@ -39,7 +39,7 @@ PLANTED = {
     "printing in the bindings": ("cpp/bindings/x.cpp", "  printf(x);", "printing"),
     "exit": ("cpp/adabet/rips/x.cpp", "std::exit(1);", "ending the process"),
     "assert": ("cpp/adabet/rips/x.cpp", "assert(n > 0);", "ending the process"),
-    "intrinsics": ("cpp/adabet/rips/x.cpp", "#include <immintrin.h>", "intrinsics"),
+    "intrinsics": ("cpp/adabet/rips/x.cpp", "x = _mm256_add_ps(a, b);", "intrinsics"),
     "OpenMP": ("cpp/adabet/rips/x.cpp", "#pragma omp parallel for", "OpenMP"),
     "face imports nn": ("python/adabet_fast/b.py", "from .nn import scores", "of floor 6 from floor 5"),
     "face imports nn by name": ("python/adabet_fast/b.py", "from . import nn", "of floor 6 from floor 5"),
@@ -84,6 +84,7 @@ ALLOWED = {
         '// never exit()\nauto s = "cudaMalloc(1)"; /* std::cout\n*/',
     ),
     "static_assert, snprintf": ("cpp/adabet/x.cpp", "static_assert(true); snprintf(p, n, f);"),
+    "float mode": ("cpp/adabet/x.cpp", "#include <immintrin.h>\n_mm_setcsr(_mm_getcsr());"),
     "CUDA below": ("cpp/adabet/rips/x.cu", "#include <cuda_runtime.h>\nvoid f() { cudaMalloc(&p, 4); }"),
     "host_device.hpp": ("cpp/adabet/host_device.hpp", "#ifdef __CUDACC__"),
     "nn uses torch and the face": (
