@@ -9,14 +9,15 @@ namespace adabet {
 
 /// What a run did; seconds by stage, and counts.
 struct Stats {
-    double seconds_rng = 0;       ///< births: relative neighbourhood graph and spanning forest
-    double seconds_edges = 0;     ///< collecting and sorting edges
-    double seconds_lunes = 0;     ///< classifying edges by the components of their lunes
-    double seconds_columns = 0;   ///< flow and reduction
-    std::size_t edges = 0;        ///< edges that were looked at in order
-    std::size_t births = 0;       ///< edges that bring an H1 class, of length below the enclosing radius and up to the threshold
+    double seconds_rng = 0;      ///< births: relative neighbourhood graph and spanning forest
+    double seconds_edges = 0;    ///< collecting and sorting edges
+    double seconds_lunes = 0;    ///< classifying edges by the components of their lunes
+    double seconds_columns = 0;  ///< flow and reduction
+    std::size_t edges = 0;       ///< edges that were looked at in order
+    std::size_t births =
+        0;  ///< edges that bring an H1 class, of length below the enclosing radius and up to the threshold
     std::size_t critical_cells = 0;
-    std::size_t peak_bytes = 0;   ///< the budget's peak: working memory beyond input and output
+    std::size_t peak_bytes = 0;  ///< the budget's peak: working memory beyond input and output
 };
 
 /// H1 and, as the by-product it is, H0. Intervals have death > birth and are sorted by (birth, death).

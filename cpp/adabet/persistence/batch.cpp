@@ -11,8 +11,8 @@ namespace adabet {
 namespace {
 
 template <class Real>
-std::size_t count_bars(const PointCloud& cloud, Metric metric, Real threshold, Real min_persistence, Buffer<Real>& matrix,
-                       const Execution& execution) {
+std::size_t count_bars(const PointCloud& cloud, Metric metric, Real threshold, Real min_persistence,
+                       Buffer<Real>& matrix, const Execution& execution) {
     const std::size_t n = cloud.n;
     if (matrix.size() < n * n) {
         matrix.clear();
@@ -22,9 +22,9 @@ std::size_t count_bars(const PointCloud& cloud, Metric metric, Real threshold, R
     const DistanceMatrix<Real> distances{matrix.data(), n, n};
     if (!(min_persistence > 0)) return betti1(distances, threshold, execution);
     const Barcode<Real> barcode = h1(distances, threshold, execution);
-    return static_cast<std::size_t>(std::count_if(barcode.intervals.begin(), barcode.intervals.end(), [&](const auto& bar) {
-        return bar.death - bar.birth > min_persistence;
-    }));
+    return static_cast<std::size_t>(
+        std::count_if(barcode.intervals.begin(), barcode.intervals.end(),
+                      [&](const auto& bar) { return bar.death - bar.birth > min_persistence; }));
 }
 
 }  // namespace
@@ -38,7 +38,8 @@ void betti1_batch(std::span<const PointCloud> clouds, Metric metric, Real thresh
 
     const auto run = [&](std::size_t i, int worker, const Execution& own) {
         try {
-            out[i] = count_bars(clouds[i], metric, threshold, min_persistence, matrices[static_cast<std::size_t>(worker)], own);
+            out[i] = count_bars(clouds[i], metric, threshold, min_persistence,
+                                matrices[static_cast<std::size_t>(worker)], own);
         } catch (const InvalidInput& error) {
             throw InvalidInput("cloud " + std::to_string(i) + ": " + error.what());
         }
@@ -52,7 +53,8 @@ void betti1_batch(std::span<const PointCloud> clouds, Metric metric, Real thresh
     }
     const Execution on_caller{execution.budget, 1, execution.checkpoint};
     const Execution on_helper{execution.budget, 1, {}};  // a checkpoint runs on the calling thread alone
-    parallel_for(execution, clouds.size(), [&](std::size_t i, int worker) { run(i, worker, worker == 0 ? on_caller : on_helper); });
+    parallel_for(execution, clouds.size(),
+                 [&](std::size_t i, int worker) { run(i, worker, worker == 0 ? on_caller : on_helper); });
 }
 
 template void betti1_batch<float>(std::span<const PointCloud>, Metric, float, float, std::size_t*, const Execution&);

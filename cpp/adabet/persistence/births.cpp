@@ -45,14 +45,16 @@ private:
 }  // namespace
 
 template <class Real>
-Births<Real>::Births(const Buffer<RankedEdge<Real>>& graph, std::size_t n, LengthKey<Real> longest, MemoryBudget& budget)
+Births<Real>::Births(const Buffer<RankedEdge<Real>>& graph, std::size_t n, LengthKey<Real> longest,
+                     MemoryBudget& budget)
     : edges_(make_buffer<RankedEdge<Real>>(budget)),
       merges_(make_buffer<Real>(budget)),
       components_(n),
       first_(make_buffer<std::size_t>(budget, n + 1, 0)),
       neighbours_(make_buffer<Neighbour>(budget, graph.size())) {
     if (graph.size() > static_cast<std::size_t>(std::numeric_limits<BirthIndex>::max()))
-        throw BudgetExceeded(budget.limit(), graph.size() * sizeof(RankedEdge<Real>), "more births than can be numbered");
+        throw BudgetExceeded(budget.limit(), graph.size() * sizeof(RankedEdge<Real>),
+                             "more births than can be numbered");
     for (const RankedEdge<Real>& edge : graph) ++first_[static_cast<std::size_t>(edge.a) + 1];
     std::partial_sum(first_.begin(), first_.end(), first_.begin());
 

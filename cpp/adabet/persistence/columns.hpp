@@ -33,10 +33,11 @@ public:
 private:
     /// The older births that a dead one equals, all of them living when it was stored.
     struct Column {
-        explicit Column(MemoryBudget& budget) : words(make_buffer<Word>(budget)), list(make_buffer<BirthIndex>(budget)) {}
+        explicit Column(MemoryBudget& budget)
+            : words(make_buffer<Word>(budget)), list(make_buffer<BirthIndex>(budget)) {}
 
-        Buffer<Word> words;  ///< either bits up to the pivot ...
-        Buffer<BirthIndex> list;  ///< ... or indices
+        Buffer<Word> words;        ///< either bits up to the pivot ...
+        Buffer<BirthIndex> list;   ///< ... or indices
         std::size_t fresh_at = 0;  ///< the number of deaths up to which no entry is dead
     };
 

@@ -17,7 +17,11 @@ constexpr int kApexCandidates = 4;
 template <class Real>
 Flow<Real>::Flow(const DistanceMatrix<Real>& distances, const BitGraph& graph, const Births<Real>& births,
                  MemoryBudget& budget)
-    : distances_(distances), graph_(graph), births_(births), heap_(make_buffer<RankedEdge<Real>>(budget)) {}
+    : distances_(distances),
+      graph_(graph),
+      births_(births),
+      known_(budget),
+      heap_(make_buffer<RankedEdge<Real>>(budget)) {}
 
 template <class Real>
 void Flow<Real>::add(Vertex x, Vertex y) {
@@ -38,9 +42,16 @@ bool Flow<Real>::take_youngest(RankedEdge<Real>& edge) {
     return false;
 }
 
+template <class Real>
+Vertex Flow<Real>::apex(const RankedEdge<Real>& edge) {
+    Vertex& z = known_.at(edge.edge());
+    if (z < 0) z = find_apex(edge);
+    return z;
+}
+
 /// The bit rows may hold later edges than `edge` by now, so each common neighbour is checked against the order.
 template <class Real>
-Vertex Flow<Real>::apex(const RankedEdge<Real>& edge) const {
+Vertex Flow<Real>::find_apex(const RankedEdge<Real>& edge) const {
     const BitGraph::Word* const bits_a = graph_.row(graph_.slot(edge.a));
     const BitGraph::Word* const bits_b = graph_.row(graph_.slot(edge.b));
     const Real* const row_a = distances_.row(static_cast<std::size_t>(edge.a));
@@ -49,8 +60,10 @@ Vertex Flow<Real>::apex(const RankedEdge<Real>& edge) const {
     LengthKey<Real> least = edge.key;
     int found = 0;
     for (std::size_t w = 0; w < graph_.words() && found < kApexCandidates; ++w) {
-        for (BitGraph::Word common = bits_a[w] & bits_b[w]; common != 0 && found < kApexCandidates; common &= common - 1) {
-            const Vertex z = graph_.vertex(w * BitGraph::kWordBits + static_cast<std::size_t>(std::countr_zero(common)));
+        for (BitGraph::Word common = bits_a[w] & bits_b[w]; common != 0 && found < kApexCandidates;
+             common &= common - 1) {
+            const Vertex z =
+                graph_.vertex(w * BitGraph::kWordBits + static_cast<std::size_t>(std::countr_zero(common)));
             const LengthKey<Real> to_a = length_key(row_a[z]);
             const LengthKey<Real> to_b = length_key(row_b[z]);
             const bool before_a = to_a < edge.key || (to_a == edge.key && z < edge.b);

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "adabet/persistence/apex_table.hpp"
 #include "adabet/persistence/births.hpp"
 #include "adabet/rips/bit_graph.hpp"
 
@@ -13,7 +14,8 @@ namespace adabet {
 template <class Real>
 class Flow {
 public:
-    Flow(const DistanceMatrix<Real>& distances, const BitGraph& graph, const Births<Real>& births, MemoryBudget& budget);
+    Flow(const DistanceMatrix<Real>& distances, const BitGraph& graph, const Births<Real>& births,
+         MemoryBudget& budget);
 
     /// Adds an edge to the chain that is to flow; it must be in the graph.
     void add(Vertex x, Vertex y);
@@ -37,11 +39,14 @@ public:
 private:
     /// Pops the youngest edge that is there an odd number of times; false when the chain is empty.
     bool take_youngest(RankedEdge<Real>& edge);
-    [[nodiscard]] Vertex apex(const RankedEdge<Real>& edge) const;
+    /// A vertex of the edge's lune: the same whenever it is asked for.
+    [[nodiscard]] Vertex apex(const RankedEdge<Real>& edge);
+    [[nodiscard]] Vertex find_apex(const RankedEdge<Real>& edge) const;
 
     const DistanceMatrix<Real>& distances_;
     const BitGraph& graph_;
     const Births<Real>& births_;
+    ApexTable known_;
     Buffer<RankedEdge<Real>> heap_;
 };
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <numeric>
 #include <utility>
 
@@ -11,6 +10,7 @@
 #include "adabet/persistence/flow.hpp"
 #include "adabet/persistence/window.hpp"
 #include "adabet/rips/bit_graph.hpp"
+#include "adabet/rips/central_order.hpp"
 #include "adabet/rips/edge_stream.hpp"
 #include "adabet/rips/kernels.hpp"
 #include "adabet/rips/relative_neighbourhood.hpp"
@@ -42,14 +42,6 @@ private:
     std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
-/// The order in which bit rows number the vertices.
-template <class Real>
-Buffer<Vertex> slot_order(const DistanceMatrix<Real>& distances, MemoryBudget& budget) {
-    Buffer<Vertex> order = make_buffer<Vertex>(budget, distances.n);
-    std::iota(order.begin(), order.end(), 0);
-    return order;
-}
-
 /// Kills classes edge by edge until none is left.
 template <class Real>
 class Deaths {
@@ -60,7 +52,7 @@ public:
           barcode_(barcode),
           execution_(execution),
           kernels_(rips_kernels<Real>()),
-          graph_(slot_order(distances, execution.budget), execution.budget),
+          graph_(central_order(distances, execution), execution.budget),
           scratch_(graph_.words(), execution.budget),
           critical_(execution.budget),
           flow_(distances, graph_, births, execution.budget),
@@ -78,7 +70,8 @@ public:
             kernels_.classify_edges(graph_, scratch_, edges.data() + begin, count, critical_);
             barcode_.stats.edges += count;
             watch.lap(barcode_.stats.seconds_lunes);
-            for (std::size_t i = 0; i < critical_.items.size() && !all_dead(); ++i) kill(edges[begin + critical_.items[i].edge], i);
+            for (std::size_t i = 0; i < critical_.items.size() && !all_dead(); ++i)
+                kill(edges[begin + critical_.items[i].edge], i);
             watch.lap(barcode_.stats.seconds_columns);
         }
     }
@@ -153,8 +146,9 @@ Barcode<Real> h1(const DistanceMatrix<Real>& distances, Real threshold, const Ex
 
     if (births.size() > 0) {
         Deaths<Real> deaths(distances, births, barcode, execution);
-        EdgeStream<Real> stream(distances, window.longest_birth, std::max(kSmallestBatch, kFirstBatchFactor * distances.n),
-                                largest_batch(distances.n), execution);
+        EdgeStream<Real> stream(distances, window.longest_birth,
+                                std::max(kSmallestBatch, kFirstBatchFactor * distances.n), largest_batch(distances.n),
+                                execution);
         watch.lap(barcode.stats.seconds_edges);
         while (!deaths.all_dead() && stream.next()) {
             watch.lap(barcode.stats.seconds_edges);
@@ -164,8 +158,10 @@ Barcode<Real> h1(const DistanceMatrix<Real>& distances, Real threshold, const Ex
         // At the enclosing radius everything dies, whatever edge of that length does it; without one, what is left stays.
         for (std::size_t i = 0; i < births.size(); ++i) {
             if (deaths.is_dead(i)) continue;
-            if (window.is_cone) add_bar(barcode, births.edges()[i], window.enclosing.radius, window.enclosing.edge);
-            else add_bar(barcode, births.edges()[i], infinity<Real>, Edge{});
+            if (window.is_cone)
+                add_bar(barcode, births.edges()[i], window.enclosing.radius, window.enclosing.edge);
+            else
+                add_bar(barcode, births.edges()[i], infinity<Real>, Edge{});
         }
     }
     sort_bars(barcode);
@@ -175,7 +171,8 @@ Barcode<Real> h1(const DistanceMatrix<Real>& distances, Real threshold, const Ex
 
 std::size_t h1_fixed_bytes(std::size_t n, std::size_t real_size) {
     const std::size_t batch = std::max(largest_batch(n), n);
-    const std::size_t stream = real_size == sizeof(float) ? EdgeStream<float>::bytes(batch) : EdgeStream<double>::bytes(batch);
+    const std::size_t stream =
+        real_size == sizeof(float) ? EdgeStream<float>::bytes(batch) : EdgeStream<double>::bytes(batch);
     return BitGraph::bytes(n) + stream;
 }
 

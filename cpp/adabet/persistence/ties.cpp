@@ -22,7 +22,8 @@ public:
     LengthFilter(const Buffer<RankedEdge<Real>>& edges, MemoryBudget& budget)
         : shift_(64 - static_cast<unsigned>(std::bit_width(std::max<std::size_t>(edges.size() * 32, 1024)))),
           bits_(make_buffer<std::uint64_t>(budget, (std::size_t{1} << (64 - shift_)) / 64, 0)) {
-        for (const RankedEdge<Real>& edge : edges) bits_[hash(edge.key) / 64] |= std::uint64_t{1} << (hash(edge.key) % 64);
+        for (const RankedEdge<Real>& edge : edges)
+            bits_[hash(edge.key) / 64] |= std::uint64_t{1} << (hash(edge.key) % 64);
     }
 
     [[nodiscard]] bool may_contain(LengthKey<Real> key) const {
@@ -67,7 +68,8 @@ bool find_tied_edges(const DistanceMatrix<Real>& distances, const Births<Real>& 
         for (auto low = hits.begin(); low != end;) {
             const auto high = std::find_if(low, end, [&](const auto& hit) { return hit.first != low->first; });
             if (high - low > 1 && gives_birth(low->first)) {
-                for (auto it = low; it != high; ++it) tied.push_back(ranked_edge(distances, static_cast<Vertex>(a), it->second));
+                for (auto it = low; it != high; ++it)
+                    tied.push_back(ranked_edge(distances, static_cast<Vertex>(a), it->second));
                 if (tied.size() > 2 * most) return false;
             }
             low = high;
@@ -82,7 +84,8 @@ bool find_tied_edges(const DistanceMatrix<Real>& distances, const Births<Real>& 
 template <class Real>
 class TieGroup {
 public:
-    TieGroup(const DistanceMatrix<Real>& distances, const Births<Real>& births) : distances_(distances), births_(births) {}
+    TieGroup(const DistanceMatrix<Real>& distances, const Births<Real>& births)
+        : distances_(distances), births_(births) {}
 
     void add_cells_of(const RankedEdge<Real>& edge) {
         const std::vector<Vertex> representatives = component_representatives(edge);
@@ -103,7 +106,8 @@ private:
     [[nodiscard]] std::vector<Vertex> lune(const RankedEdge<Real>& edge) const {
         std::vector<Vertex> vertices;
         for (Vertex v = 0; static_cast<std::size_t>(v) < distances_.n; ++v) {
-            if (v != edge.a && v != edge.b && ranked_edge(distances_, edge.a, v) < edge && ranked_edge(distances_, edge.b, v) < edge)
+            if (v != edge.a && v != edge.b && ranked_edge(distances_, edge.a, v) < edge &&
+                ranked_edge(distances_, edge.b, v) < edge)
                 vertices.push_back(v);
         }
         return vertices;
@@ -120,9 +124,8 @@ private:
             while (!frontier.empty() && !unvisited.empty()) {
                 const Vertex v = frontier.back();
                 frontier.pop_back();
-                const auto reached = std::partition(unvisited.begin(), unvisited.end(), [&](Vertex u) {
-                    return !(ranked_edge(distances_, u, v) < edge);
-                });
+                const auto reached = std::partition(unvisited.begin(), unvisited.end(),
+                                                    [&](Vertex u) { return !(ranked_edge(distances_, u, v) < edge); });
                 frontier.insert(frontier.end(), reached, unvisited.end());
                 unvisited.erase(reached, unvisited.end());
             }
@@ -158,7 +161,8 @@ private:
         const auto reach = [&](Vertex z) {
             return std::max(ranked_edge(distances_, edge.a, z), ranked_edge(distances_, edge.b, z)).key;
         };
-        return *std::min_element(vertices.begin(), vertices.end(), [&](Vertex x, Vertex y) { return reach(x) < reach(y); });
+        return *std::min_element(vertices.begin(), vertices.end(),
+                                 [&](Vertex x, Vertex y) { return reach(x) < reach(y); });
     }
 
     void reduce(Column column) {
@@ -184,13 +188,15 @@ private:
 }  // namespace
 
 template <class Real>
-ZeroBars count_zero_bars(const DistanceMatrix<Real>& distances, const Births<Real>& births, const Execution& execution) {
+ZeroBars count_zero_bars(const DistanceMatrix<Real>& distances, const Births<Real>& births,
+                         const Execution& execution) {
     if (births.size() == 0) return {};
     auto tied = make_buffer<RankedEdge<Real>>(execution.budget);
     if (!find_tied_edges(distances, births, kMostTiesPerPoint * distances.n, execution, tied)) return {false, 0};
     ZeroBars zero;
     for (auto low = tied.begin(); low != tied.end();) {
-        const auto high = std::find_if(low, tied.end(), [&](const RankedEdge<Real>& edge) { return edge.key != low->key; });
+        const auto high =
+            std::find_if(low, tied.end(), [&](const RankedEdge<Real>& edge) { return edge.key != low->key; });
         TieGroup<Real> group(distances, births);
         for (auto edge = low; edge != high; ++edge) {
             execution.check();

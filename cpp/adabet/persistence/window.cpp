@@ -8,7 +8,8 @@ namespace adabet {
 
 template <class Real>
 Window<Real> filtration_window(const DistanceMatrix<Real>& distances, Real threshold, const Execution& execution) {
-    if (!(threshold >= 0)) throw InvalidInput("threshold: got " + std::to_string(threshold) + ", expected a number >= 0");
+    if (!(threshold >= 0))
+        throw InvalidInput("threshold: got " + std::to_string(threshold) + ", expected a number >= 0");
     const EnclosingRadius<Real> enclosing = enclosing_radius(distances, execution);
     const LengthKey<Real> radius = length_key(enclosing.radius);
     const LengthKey<Real> limit = std::min(length_key(threshold + Real{0}), longest_finite_key<Real>);

@@ -18,7 +18,8 @@ struct Window {
 
 /// Throws InvalidInput where `threshold` is NaN or negative.
 template <class Real>
-[[nodiscard]] Window<Real> filtration_window(const DistanceMatrix<Real>& distances, Real threshold, const Execution& execution);
+[[nodiscard]] Window<Real> filtration_window(const DistanceMatrix<Real>& distances, Real threshold,
+                                             const Execution& execution);
 
 template <class Real>
 void add_bar(Barcode<Real>& barcode, const RankedEdge<Real>& birth, Real death, Edge death_edge) {

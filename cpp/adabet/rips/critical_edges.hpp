@@ -14,7 +14,8 @@ struct CriticalEdges {
         std::size_t first;  ///< one vertex for each component: vertices[first] up to the next item's first
     };
 
-    explicit CriticalEdges(MemoryBudget& budget) : items(make_buffer<Item>(budget)), vertices(make_buffer<Vertex>(budget)) {}
+    explicit CriticalEdges(MemoryBudget& budget)
+        : items(make_buffer<Item>(budget)), vertices(make_buffer<Vertex>(budget)) {}
 
     void clear() {
         items.clear();

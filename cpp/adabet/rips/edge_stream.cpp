@@ -34,7 +34,7 @@ EdgeStream<Real>::EdgeStream(const DistanceMatrix<Real>& distances, LengthKey<Re
 
 template <class Real>
 std::size_t EdgeStream<Real>::bytes(std::size_t largest_batch) {
-    return 2 * largest_batch * sizeof(RankedEdge<Real>);
+    return 2 * (largest_batch + kRowBlock) * sizeof(RankedEdge<Real>);
 }
 
 template <class Real>
@@ -86,13 +86,7 @@ void EdgeStream<Real>::split_by_length(const Stretch& stretch) {
     Key high = stretch.low;
     for (std::size_t b = 1; b < distances_.n; ++b) {
         if (b % kRowsPerCheck == 0) execution_.check();
-        const Real* const row = distances_.row(b);
-        for (std::size_t a = 0; a < b; ++a) {
-            const Key key = length_key(row[a]);
-            const bool inside = key >= stretch.low && key <= stretch.high;
-            low = inside ? std::min(low, key) : low;
-            high = inside ? std::max(high, key) : high;
-        }
+        kernels_.row_range(distances_.row(b), b, stretch.low, stretch.high, low, high);
     }
     if (low > high) return;
     const auto range = static_cast<Unsigned>(high - low);
@@ -104,7 +98,8 @@ void EdgeStream<Real>::split_by_length(const Stretch& stretch) {
         const Real* const row = distances_.row(b);
         for (std::size_t a = 0; a < b; ++a) {
             const Key key = length_key(row[a]);
-            if (key >= low && key <= high) ++counts[static_cast<std::size_t>(static_cast<Unsigned>(key - low) >> shift)];
+            if (key >= low && key <= high)
+                ++counts[static_cast<std::size_t>(static_cast<Unsigned>(key - low) >> shift)];
         }
     }
     std::vector<Stretch> parts(counts.size());
@@ -131,16 +126,12 @@ void EdgeStream<Real>::split_by_larger_end(const Stretch& stretch) {
 
 template <class Real>
 void EdgeStream<Real>::collect(const Stretch& stretch) {
-    batch_.resize(stretch.count);
+    batch_.resize(stretch.count + kRowBlock);
     std::size_t found = 0;
     for (std::size_t b = std::max<std::size_t>(stretch.first_b, 1); b <= stretch.last_b; ++b) {
         if (b % kRowsPerCheck == 0) execution_.check();
-        const Real* const row = distances_.row(b);
-        for (std::size_t a = 0; a < b; ++a) {
-            const Key key = length_key(row[a]);
-            if (key < stretch.low || key > stretch.high) continue;
-            batch_[found++] = {key, static_cast<Vertex>(b), static_cast<Vertex>(a)};
-        }
+        found += kernels_.edges_of_row(distances_.row(b), static_cast<Vertex>(b), stretch.low, stretch.high,
+                                       batch_.data() + found);
     }
     batch_.resize(found);
     sort(stretch.low, stretch.high);

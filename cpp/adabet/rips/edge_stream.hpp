@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "adabet/execution.hpp"
-#include "adabet/rips/length_key.hpp"
+#include "adabet/rips/kernels.hpp"
 
 namespace adabet {
 
@@ -45,6 +45,7 @@ private:
 
     const DistanceMatrix<Real>& distances_;
     const Execution& execution_;
+    const RipsKernels<Real>& kernels_ = rips_kernels<Real>();
     std::size_t target_;
     std::size_t largest_batch_;
     std::vector<Stretch> pending_;  ///< a stack: the shortest lengths on top

@@ -12,6 +12,11 @@ namespace adabet {
 template <class Real>
 struct RipsKernels {
     LengthKey<Real> (*row_maximum)(const Real* row, std::size_t n);
+    double (*row_sum)(const Real* row, std::size_t n);
+    void (*row_range)(const Real* row, std::size_t end, LengthKey<Real> low, LengthKey<Real> high,
+                      LengthKey<Real>& least, LengthKey<Real>& most);
+    std::size_t (*edges_of_row)(const Real* row, Vertex b, LengthKey<Real> low, LengthKey<Real> high,
+                                RankedEdge<Real>* out);
     std::size_t (*segment_minima)(const Real* row, std::size_t n, Vertex a, std::size_t n_segments, Witness<Real>* out);
     std::size_t (*survivors_of_row)(const DistanceMatrix<Real>& distances, Vertex a, const Witness<Real>* witnesses,
                                     std::size_t n_witnesses, LengthKey<Real> longest, Vertex* survivors);

@@ -130,8 +130,8 @@ private:
 
 /// Adds edges, in order, to the graph; records those whose lune, just before, has two components or more.
 template <class Real>
-ADABET_INLINE void classify_edges(BitGraph& graph, LuneScratch& scratch, const RankedEdge<Real>* edges, std::size_t count,
-                                  CriticalEdges& critical) {
+ADABET_INLINE void classify_edges(BitGraph& graph, LuneScratch& scratch, const RankedEdge<Real>* edges,
+                                  std::size_t count, CriticalEdges& critical) {
     LuneSearch search(graph, scratch);
     for (std::size_t i = 0; i < count; ++i) {
         const std::size_t a = graph.slot(edges[i].a);

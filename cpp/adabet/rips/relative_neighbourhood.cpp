@@ -95,7 +95,8 @@ Buffer<RankedEdge<Real>> relative_neighbourhood_graph(const DistanceMatrix<Real>
     return std::move(rows.edges);
 }
 
-template Buffer<RankedEdge<float>> relative_neighbourhood_graph(const DistanceMatrix<float>&, LengthKey<float>, const Execution&);
+template Buffer<RankedEdge<float>> relative_neighbourhood_graph(const DistanceMatrix<float>&, LengthKey<float>,
+                                                                const Execution&);
 template Buffer<RankedEdge<double>> relative_neighbourhood_graph(const DistanceMatrix<double>&, LengthKey<double>,
                                                                  const Execution&);
 

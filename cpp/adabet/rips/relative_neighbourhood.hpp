@@ -9,6 +9,7 @@ namespace adabet {
 /// These are the only edges that can join components or give birth in H1.
 template <class Real>
 [[nodiscard]] Buffer<RankedEdge<Real>> relative_neighbourhood_graph(const DistanceMatrix<Real>& distances,
-                                                                    LengthKey<Real> longest, const Execution& execution);
+                                                                    LengthKey<Real> longest,
+                                                                    const Execution& execution);
 
 }  // namespace adabet

@@ -29,6 +29,64 @@ ADABET_INLINE LengthKey<Real> row_maximum(const Real* row, std::size_t n) {
     return longest;
 }
 
+/// Sum of a row, "no edge" counting as a length beyond all others.
+template <class Real>
+ADABET_INLINE double row_sum(const Real* row, std::size_t n) {
+    constexpr std::size_t kLanes = 16;
+    constexpr double kNoEdge = 1e300;
+    double lanes[kLanes] = {};
+    std::size_t v = 0;
+    for (; v + kLanes <= n; v += kLanes)
+        for (std::size_t j = 0; j < kLanes; ++j) lanes[j] += std::min(static_cast<double>(row[v + j]), kNoEdge);
+    for (; v < n; ++v) lanes[0] += std::min(static_cast<double>(row[v]), kNoEdge);
+    double sum = 0;
+    for (const double lane : lanes) sum += lane;
+    return sum;
+}
+
+/// Lowers `least` and raises `most` to the keys of row[0 .. end) that lie in [low, high].
+template <class Real>
+ADABET_INLINE void row_range(const Real* row, std::size_t end, LengthKey<Real> low, LengthKey<Real> high,
+                             LengthKey<Real>& least, LengthKey<Real>& most) {
+    LengthKey<Real> lowest = least;
+    LengthKey<Real> highest = most;
+    for (std::size_t v = 0; v < end; ++v) {
+        const LengthKey<Real> key = length_key(row[v]);
+        const bool inside = (key >= low) & (key <= high);
+        lowest = inside ? std::min(lowest, key) : lowest;
+        highest = inside ? std::max(highest, key) : highest;
+    }
+    least = lowest;
+    most = highest;
+}
+
+/// Appends the edges from `b` to smaller ends, with keys in [low, high]; returns how many. Writes up to kRowBlock entries
+/// past them.
+template <class Real>
+ADABET_INLINE std::size_t edges_of_row(const Real* row, Vertex b, LengthKey<Real> low, LengthKey<Real> high,
+                                       RankedEdge<Real>* out) {
+    using Key = LengthKey<Real>;
+    const auto end = static_cast<std::size_t>(b);
+    std::size_t found = 0;
+    const auto append = [&](std::size_t a) __attribute__((always_inline)) {
+        const Key key = length_key(row[a]);
+        out[found] = {key, b, static_cast<Vertex>(a)};
+        found += static_cast<std::size_t>((key >= low) & (key <= high));
+    };
+    std::size_t a = 0;
+    for (; a + kRowBlock <= end; a += kRowBlock) {
+        Key any = 0;
+        for (std::size_t j = 0; j < kRowBlock; ++j) {
+            const Key key = length_key(row[a + j]);
+            any |= static_cast<Key>(key >= low) & static_cast<Key>(key <= high);
+        }
+        if (any == 0) continue;
+        for (std::size_t j = 0; j < kRowBlock; ++j) append(a + j);
+    }
+    for (; a < end; ++a) append(a);
+    return found;
+}
+
 /// The nearest point, `a` left out, of each of `n_segments` stretches of a row: near enough to rule out most pairs, and
 /// cheaper than the nearest points of all. Returns how many were found.
 template <class Real>
@@ -64,7 +122,8 @@ ADABET_INLINE void lower_by_group(const DistanceMatrix<Real>& distances, const W
     }
     for (std::size_t j = 0; j < kRowBlock; ++j) {
         Key least = best[j];
-        for (std::size_t i = 0; i < kWitnessGroup; ++i) least = std::min(least, std::max(reach[i], length_key(rows[i][j])));
+        for (std::size_t i = 0; i < kWitnessGroup; ++i)
+            least = std::min(least, std::max(reach[i], length_key(rows[i][j])));
         best[j] = least;
     }
 }
@@ -72,8 +131,9 @@ ADABET_INLINE void lower_by_group(const DistanceMatrix<Real>& distances, const W
 /// Appends every b > a with d(a, b) <= longest for which no witness v has max(d(a, v), d(v, b)) < d(a, b); returns how
 /// many. Needs n >= kRowBlock and whole groups of witnesses.
 template <class Real>
-ADABET_INLINE std::size_t survivors_of_row(const DistanceMatrix<Real>& distances, Vertex a, const Witness<Real>* witnesses,
-                                           std::size_t n_witnesses, LengthKey<Real> longest, Vertex* survivors) {
+ADABET_INLINE std::size_t survivors_of_row(const DistanceMatrix<Real>& distances, Vertex a,
+                                           const Witness<Real>* witnesses, std::size_t n_witnesses,
+                                           LengthKey<Real> longest, Vertex* survivors) {
     using Key = LengthKey<Real>;
     const Real* const row = distances.row(static_cast<std::size_t>(a));
     std::size_t found = 0;
@@ -110,11 +170,13 @@ ADABET_INLINE bool lune_meets(const Real* row_a, const Real* row_b, std::size_t 
     for (; v + kRowBlock <= end; v += kRowBlock) {
         Key any = 0;
         for (std::size_t j = 0; j < kRowBlock; ++j)
-            any |= static_cast<Key>(length_key(row_a[v + j]) < before_a) & static_cast<Key>(length_key(row_b[v + j]) < before_b);
+            any |= static_cast<Key>(length_key(row_a[v + j]) < before_a) &
+                   static_cast<Key>(length_key(row_b[v + j]) < before_b);
         if (any != 0) return true;
     }
     Key any = 0;
-    for (; v < end; ++v) any |= static_cast<Key>(length_key(row_a[v]) < before_a) & static_cast<Key>(length_key(row_b[v]) < before_b);
+    for (; v < end; ++v)
+        any |= static_cast<Key>(length_key(row_a[v]) < before_a) & static_cast<Key>(length_key(row_b[v]) < before_b);
     return any != 0;
 }
 
