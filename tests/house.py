@@ -30,7 +30,7 @@ FORBIDDEN_CPP = {
     r"#\s*include\s*<(iostream|cstdio|stdio\.h|print)>": "printing",
     r"\b(std::(cout|cerr|clog)|printf|fprintf|puts|fputs|putchar|perror)\b": "printing",
     r"\b(exit|_exit|_Exit|quick_exit|abort|terminate|assert)\s*\(": "ending the process",
-    r"\b_mm(256|512)?_(?!getcsr\b|setcsr\b)\w+|#\s*include\s*<arm_neon\.h>": "intrinsics (write plain loops, see isa.hpp)",
+    r"\b_mm(256|512)?_(?!getcsr\b|setcsr\b)\w+|#\s*include\s*<arm_neon\.h>": "intrinsics (see isa.hpp)",
     r"#\s*pragma\s+omp\b": "OpenMP",
     r"\btarget_clones\b": "target_clones",
 }
