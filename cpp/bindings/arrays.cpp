@@ -1,0 +1,200 @@
+#include "bindings/arrays.hpp"
+
+#include <pybind11/numpy.h>
+
+#include <cstdint>
+#include <string>
+
+#include "adabet/errors.hpp"
+#include "adabet/metric/load.hpp"
+#include "bindings/dlpack.hpp"
+
+namespace py = pybind11;
+
+namespace adabet::bindings {
+
+namespace {
+
+[[noreturn]] void throw_scalar(const std::string& got) {
+    throw InvalidInput("x has scalar type " + got +
+                       ", expected float16, bfloat16, float32, float64, an integer or bool");
+}
+
+template <class Kind>
+ScalarType integer_type(Kind bits, bool is_signed, const std::string& got) {
+    switch (static_cast<int>(bits)) {
+        case 8:
+            return is_signed ? ScalarType::int8 : ScalarType::uint8;
+        case 16:
+            return is_signed ? ScalarType::int16 : ScalarType::uint16;
+        case 32:
+            return is_signed ? ScalarType::int32 : ScalarType::uint32;
+        case 64:
+            return is_signed ? ScalarType::int64 : ScalarType::uint64;
+        default:
+            throw_scalar(got);
+    }
+}
+
+ScalarType floating_type(int bits, const std::string& got) {
+    if (bits == 16) return ScalarType::float16;
+    if (bits == 32) return ScalarType::float32;
+    if (bits == 64) return ScalarType::float64;
+    throw_scalar(got);
+}
+
+void check_axes(std::size_t ndim, std::size_t most) {
+    if (ndim == 0 || ndim > most) throw InvalidInput("x has " + std::to_string(ndim) + " axes, expected 1 to 3");
+}
+
+void check_alignment(const ArrayView& view) {
+    if (reinterpret_cast<std::uintptr_t>(view.data) % size_of(view.scalar) != 0) {
+        throw InvalidInput("x is not aligned to its scalar type; copy it first");
+    }
+}
+
+ScalarType numpy_scalar(const py::dtype& dtype) {
+    const auto got = [&dtype] { return py::str(dtype).cast<std::string>(); };
+    const char order = dtype.byteorder();
+    if (order != '=' && order != '|') throw_scalar(got() + " (in another byte order)");
+    const int bits = static_cast<int>(dtype.itemsize()) * 8;
+    switch (dtype.kind()) {
+        case 'f':
+            return floating_type(bits, got());
+        case 'i':
+            return integer_type(bits, true, got());
+        case 'u':
+            return integer_type(bits, false, got());
+        case 'b':
+            return ScalarType::boolean;
+        default:
+            throw_scalar(got());
+    }
+}
+
+ArrayView view_numpy(const py::array& x) {
+    ArrayView view;
+    view.ndim = static_cast<std::size_t>(x.ndim());
+    check_axes(view.ndim, view.shape.size());
+    view.scalar = numpy_scalar(x.dtype());
+    view.data = x.data();
+    check_alignment(view);
+    const auto bytes = static_cast<std::ptrdiff_t>(size_of(view.scalar));
+    for (std::size_t k = 0; k < view.ndim; ++k) {
+        const auto axis = static_cast<py::ssize_t>(k);
+        view.shape[k] = static_cast<std::size_t>(x.shape(axis));
+        if (x.strides(axis) % bytes != 0)
+            throw InvalidInput("x has strides that are no multiple of its scalar type; copy it first");
+        view.strides[k] = x.strides(axis) / bytes;
+    }
+    view.owner = std::make_shared<py::array>(x);
+    return view;
+}
+
+ScalarType dlpack_scalar(const dlpack::DataType& type) {
+    const std::string got = "(DLPack code " + std::to_string(static_cast<int>(type.code)) + ", " +
+                            std::to_string(type.bits) + " bits, " + std::to_string(type.lanes) + " lanes)";
+    if (type.lanes != 1) throw_scalar(got);
+    switch (type.code) {
+        case dlpack::TypeCode::floating:
+            return floating_type(type.bits, got);
+        case dlpack::TypeCode::signed_integer:
+            return integer_type(type.bits, true, got);
+        case dlpack::TypeCode::unsigned_integer:
+            return integer_type(type.bits, false, got);
+        case dlpack::TypeCode::brain_floating:
+            if (type.bits == 16) return ScalarType::bfloat16;
+            break;
+        case dlpack::TypeCode::boolean:
+            if (type.bits == 8) return ScalarType::boolean;
+            break;
+    }
+    throw_scalar(got);
+}
+
+void read_tensor(const dlpack::Tensor& tensor, ArrayView& view) {
+    const dlpack::DeviceType device = tensor.device.type;
+    if (device != dlpack::DeviceType::cpu && device != dlpack::DeviceType::cuda_host &&
+        device != dlpack::DeviceType::rocm_host) {
+        throw Unavailable("x is not in the host's memory (DLPack device type " +
+                          std::to_string(static_cast<int>(device)) +
+                          "), and this build computes on the CPU; pass x.cpu()");
+    }
+    view.ndim = tensor.ndim < 0 ? 0 : static_cast<std::size_t>(tensor.ndim);
+    check_axes(view.ndim, view.shape.size());
+    view.scalar = dlpack_scalar(tensor.dtype);
+    view.data = static_cast<const char*>(tensor.data) + tensor.byte_offset;
+    check_alignment(view);
+    std::ptrdiff_t contiguous = 1;
+    for (std::size_t k = view.ndim; k-- > 0;) {
+        view.shape[k] = static_cast<std::size_t>(tensor.shape[k]);
+        view.strides[k] = tensor.strides == nullptr ? contiguous : static_cast<std::ptrdiff_t>(tensor.strides[k]);
+        contiguous *= static_cast<std::ptrdiff_t>(tensor.shape[k]);
+    }
+}
+
+/// Takes a capsule's tensor over: from here on its deleter is ours to call.
+template <class Managed>
+std::shared_ptr<void> take_over(PyObject* capsule, const char* name, const char* used_name, const Managed*& managed) {
+    auto* const tensor = static_cast<Managed*>(PyCapsule_GetPointer(capsule, name));
+    if (tensor == nullptr || PyCapsule_SetName(capsule, used_name) != 0) throw py::error_already_set();
+    managed = tensor;
+    return {tensor, [](Managed* p) {
+                if (p->deleter != nullptr) p->deleter(p);
+            }};
+}
+
+py::object export_capsule(const py::object& x) {
+    const py::object exporter = x.attr("__dlpack__");
+    try {
+        return exporter(py::arg("max_version") = py::make_tuple(1, 0));
+    } catch (py::error_already_set& e) {
+        if (!e.matches(PyExc_TypeError)) throw;
+    }
+    return exporter();  // a producer from before DLPack 1.0
+}
+
+ArrayView view_dlpack(const py::object& x) {
+    py::object capsule;
+    try {
+        capsule = export_capsule(x);
+    } catch (py::error_already_set& e) {
+        if (!e.matches(PyExc_Exception) || e.matches(PyExc_MemoryError)) throw;
+        throw InvalidInput("x cannot be read through DLPack: " + py::str(e.value()).cast<std::string>());
+    }
+    ArrayView view;
+    if (PyCapsule_IsValid(capsule.ptr(), "dltensor_versioned") != 0) {
+        const dlpack::ManagedTensorVersioned* managed = nullptr;
+        view.owner = take_over(capsule.ptr(), "dltensor_versioned", "used_dltensor_versioned", managed);
+        if (managed->version.major != 1)
+            throw InvalidInput("x exports DLPack version " + std::to_string(managed->version.major) + ", expected 1");
+        read_tensor(managed->tensor, view);
+    } else if (PyCapsule_IsValid(capsule.ptr(), "dltensor") != 0) {
+        const dlpack::ManagedTensor* managed = nullptr;
+        view.owner = take_over(capsule.ptr(), "dltensor", "used_dltensor", managed);
+        read_tensor(managed->tensor, view);
+    } else {
+        throw InvalidInput("x.__dlpack__() gave no DLPack capsule");
+    }
+    return view;
+}
+
+}  // namespace
+
+PointCloud ArrayView::points(std::size_t index) const {
+    const auto* first = static_cast<const char*>(data);
+    if (ndim == 1) return {first, scalar, 1, shape[0], 0, strides[0]};
+    const std::size_t row = ndim - 2;
+    if (ndim == 3 && shape[1] != 0 && shape[2] != 0) {
+        first += static_cast<std::ptrdiff_t>(index) * strides[0] * static_cast<std::ptrdiff_t>(size_of(scalar));
+    }
+    return {first, scalar, shape[row], shape[row + 1], strides[row], strides[row + 1]};
+}
+
+ArrayView view_array(const py::object& x) {
+    if (py::isinstance<py::array>(x)) return view_numpy(py::reinterpret_borrow<py::array>(x));
+    if (py::hasattr(x, "__dlpack__")) return view_dlpack(x);
+    throw InvalidInput("x is no array");
+}
+
+}  // namespace adabet::bindings

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <array>
+#include <cstddef>
+#include <memory>
+
+#include "adabet/metric/point_cloud.hpp"
+
+namespace adabet::bindings {
+
+/// Numbers in a caller's memory, up to three axes. Read it with or without the GIL; let it go with the GIL held.
+struct ArrayView {
+    const void* data = nullptr;
+    ScalarType scalar = ScalarType::float32;
+    std::size_t ndim = 0;
+    std::array<std::size_t, 3> shape{};
+    std::array<std::ptrdiff_t, 3> strides{};  ///< in elements
+    std::shared_ptr<void> owner;              ///< keeps the memory alive
+
+    /// The last two axes (the last one, as a single row) as points; `index` along the first of three.
+    [[nodiscard]] PointCloud points(std::size_t index = 0) const;
+};
+
+/// A NumPy array, or anything with __dlpack__ in the host's memory. Nothing is copied.
+/// Throws InvalidInput at scalar types, byte orders and alignments that the kernels cannot read, and at more than three
+/// axes; Unavailable at memory on another device.
+[[nodiscard]] ArrayView view_array(const pybind11::object& x);
+
+}  // namespace adabet::bindings

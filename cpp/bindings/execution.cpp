@@ -1,0 +1,58 @@
+#include "bindings/execution.hpp"
+
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "adabet/isa.hpp"
+#include "bindings/register.hpp"
+
+namespace py = pybind11;
+
+namespace adabet::bindings {
+
+namespace {
+
+constexpr int most_threads = 1024;
+
+class SignalCheck {
+public:
+    void operator()() {
+        const auto now = Clock::now();
+        if (now - last_ < std::chrono::milliseconds(50)) return;
+        {
+            const py::gil_scoped_acquire gil;
+            if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+        }
+        last_ = Clock::now();
+    }
+
+private:
+    using Clock = std::chrono::steady_clock;
+    Clock::time_point last_ = Clock::now();
+};
+
+}  // namespace
+
+Call::Call(std::size_t max_memory, int n_threads)
+    : budget_(max_memory), execution{budget_, std::clamp(n_threads, 1, most_threads), SignalCheck()} {}
+
+void register_execution(py::module_& module) {
+    module.def("available_cores", &available_cores, "Cores that this process may use.");
+    module.def(
+        "active_isa", [] { return std::string(name(active_isa())); },
+        "Instruction set of the kernels: the widest one, or what ADABET_ISA names.");
+    module.def(
+        "available_isas",
+        [] {
+            std::vector<std::string> names;
+            for (const Isa isa : available_isas()) names.emplace_back(name(isa));
+            return names;
+        },
+        "Instruction sets that this processor and this build can run, weakest first.");
+}
+
+}  // namespace adabet::bindings

@@ -1,0 +1,226 @@
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "adabet/persistence/batch.hpp"
+#include "adabet/persistence/h1.hpp"
+#include "bindings/execution.hpp"
+#include "bindings/inputs.hpp"
+#include "bindings/register.hpp"
+
+namespace py = pybind11;
+
+namespace adabet::bindings {
+
+namespace {
+
+/// A filtration value in the working precision; what lies beyond it is infinite.
+template <class Real>
+Real to_real(double value) {
+    return value > static_cast<double>(std::numeric_limits<Real>::max()) ? infinity<Real> : static_cast<Real>(value);
+}
+
+template <class Real>
+std::size_t count_longer(const Barcode<Real>& barcode, Real min_persistence) {
+    const auto longer = [min_persistence](const Interval<Real>& bar) {
+        return bar.death - bar.birth > min_persistence;
+    };
+    return static_cast<std::size_t>(std::count_if(barcode.intervals.begin(), barcode.intervals.end(), longer));
+}
+
+template <class Real>
+std::size_t count_bars(const DistanceMatrix<Real>& distances, Real threshold, Real min_persistence,
+                       const Execution& execution) {
+    if (min_persistence > 0) return count_longer(adabet::h1(distances, threshold, execution), min_persistence);
+    return adabet::betti1(distances, threshold, execution);
+}
+
+std::size_t betti1(const py::object& x, bool distance_matrix, const std::string& metric, double threshold,
+                   double min_persistence, const std::string& dtype, int n_threads, std::size_t max_memory) {
+    const Input input(x, distance_matrix);
+    const Metric chosen = metric_from_name(metric);
+    const Call call(max_memory, n_threads);
+    return with_real(dtype, [&](auto kind) {
+        using Real = decltype(kind);
+        const py::gil_scoped_release no_gil;
+        const MatrixInput<Real> distances = input.distances<Real>(chosen, call.execution);
+        return count_bars<Real>(distances.matrix(), to_real<Real>(threshold), to_real<Real>(min_persistence),
+                                call.execution);
+    });
+}
+
+std::vector<Input> read_clouds(const py::object& xs, bool distance_matrix) {
+    std::vector<Input> inputs;
+    if (!py::isinstance<py::list>(xs)) {
+        const ArrayView stack = view_array(xs);
+        if (stack.ndim == 1 || (stack.ndim == 2 && !distance_matrix))
+            throw InvalidInput("xs must have 3 axes (b, n, d)");
+        for (std::size_t i = 0; i < stack.shape[0]; ++i) inputs.emplace_back(stack, i, distance_matrix);
+        return inputs;
+    }
+    for (const py::handle x : xs) {
+        try {
+            inputs.emplace_back(py::reinterpret_borrow<py::object>(x), distance_matrix);
+        } catch (const InvalidInput& e) {
+            throw InvalidInput("cloud " + std::to_string(inputs.size()) + ": " + e.what());
+        }
+    }
+    return inputs;
+}
+
+template <class Real>
+void count_matrices(const std::vector<Input>& inputs, Real threshold, Real min_persistence, std::size_t* out,
+                    const Execution& execution) {
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+        try {
+            const MatrixInput<Real> distances = inputs[i].distances<Real>(Metric::euclidean, execution);
+            out[i] = count_bars(distances.matrix(), threshold, min_persistence, execution);
+        } catch (const InvalidInput& e) {
+            throw InvalidInput("cloud " + std::to_string(i) + ": " + e.what());
+        }
+        execution.check();
+    }
+}
+
+py::array_t<std::int64_t> betti1_batch(const py::object& xs, bool distance_matrix, const std::string& metric,
+                                       double threshold, double min_persistence, const std::string& dtype,
+                                       int n_threads, std::size_t max_memory) {
+    const std::vector<Input> inputs = read_clouds(xs, distance_matrix);
+    const Metric chosen = metric_from_name(metric);
+    const Call call(max_memory, n_threads);
+    std::vector<std::size_t> counts(inputs.size());
+    with_real(dtype, [&](auto kind) {
+        using Real = decltype(kind);
+        const py::gil_scoped_release no_gil;
+        if (distance_matrix) {
+            count_matrices<Real>(inputs, to_real<Real>(threshold), to_real<Real>(min_persistence), counts.data(),
+                                 call.execution);
+            return;
+        }
+        std::vector<PointCloud> clouds;
+        clouds.reserve(inputs.size());
+        for (const Input& input : inputs) {
+            refuse_beyond_budget(fixed_bytes(input.points(), chosen, sizeof(Real), 1), input.n(), call.execution);
+            clouds.push_back(input.points());
+        }
+        adabet::betti1_batch<Real>(clouds, chosen, to_real<Real>(threshold), to_real<Real>(min_persistence),
+                                   counts.data(), call.execution);
+    });
+    py::array_t<std::int64_t> out(static_cast<py::ssize_t>(counts.size()));
+    std::copy(counts.begin(), counts.end(), out.mutable_data());
+    return out;
+}
+
+template <class Real>
+py::array intervals_array(const std::vector<Interval<Real>>& intervals) {
+    static_assert(sizeof(Interval<Real>) == 2 * sizeof(Real));
+    py::array_t<Real> out({static_cast<py::ssize_t>(intervals.size()), py::ssize_t{2}});
+    if (!intervals.empty())
+        std::memcpy(out.mutable_data(), intervals.data(), intervals.size() * sizeof(Interval<Real>));
+    return out;
+}
+
+py::array edges_array(const std::vector<Edge>& edges) {
+    py::array_t<std::int64_t> out({static_cast<py::ssize_t>(edges.size()), py::ssize_t{2}});
+    std::int64_t* to = out.mutable_data();
+    for (const Edge& edge : edges) {
+        *to++ = edge.a;
+        *to++ = edge.b;
+    }
+    return out;
+}
+
+/// Finite bars by rising death, then one infinite bar a component.
+template <class Real>
+py::array h0_array(const Barcode<Real>& barcode) {
+    std::vector<Interval<Real>> bars;
+    bars.reserve(barcode.h0_deaths.size() + barcode.components);
+    for (const Real death : barcode.h0_deaths) bars.push_back({Real(0), death});
+    bars.insert(bars.end(), barcode.components, Interval<Real>{Real(0), infinity<Real>});
+    return intervals_array(bars);
+}
+
+py::dict stats_dict(const Stats& stats, double seconds_distances, std::size_t peak_bytes) {
+    py::dict out;
+    out["seconds_distances"] = seconds_distances;
+    out["seconds_rng"] = stats.seconds_rng;
+    out["seconds_edges"] = stats.seconds_edges;
+    out["seconds_lunes"] = stats.seconds_lunes;
+    out["seconds_columns"] = stats.seconds_columns;
+    out["edges"] = stats.edges;
+    out["births"] = stats.births;
+    out["critical_cells"] = stats.critical_cells;
+    out["peak_bytes"] = peak_bytes;
+    return out;
+}
+
+py::dict h1(const py::object& x, bool distance_matrix, const std::string& metric, double threshold,
+            const std::string& dtype, int n_threads, std::size_t max_memory) {
+    const Input input(x, distance_matrix);
+    const Metric chosen = metric_from_name(metric);
+    const Call call(max_memory, n_threads);
+    return with_real(dtype, [&](auto kind) {
+        using Real = decltype(kind);
+        std::optional<Barcode<Real>> barcode;
+        double seconds_distances = 0;
+        {
+            const py::gil_scoped_release no_gil;
+            const auto start = std::chrono::steady_clock::now();
+            const MatrixInput<Real> distances = input.distances<Real>(chosen, call.execution);
+            seconds_distances = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+            barcode = adabet::h1(distances.matrix(), to_real<Real>(threshold), call.execution);
+        }
+        py::dict out;
+        out["intervals"] = intervals_array(barcode->intervals);
+        out["birth_edges"] = edges_array(barcode->birth_edges);
+        out["death_edges"] = edges_array(barcode->death_edges);
+        out["h0"] = h0_array(*barcode);
+        out["n"] = input.n();
+        out["enclosing_radius"] = static_cast<double>(barcode->enclosing_radius);
+        out["stats"] = stats_dict(barcode->stats, seconds_distances, call.execution.budget.peak());
+        return out;
+    });
+}
+
+std::size_t plan_bytes(std::size_t n, std::optional<std::size_t> d, const std::string& metric, const std::string& dtype,
+                       int n_threads) {
+    const Metric chosen = metric_from_name(metric);
+    return with_real(dtype, [&](auto kind) {
+        const std::size_t real_size = sizeof(kind);
+        if (!d) return fixed_bytes(n, false, real_size);
+        std::size_t most = 0;  // over the scalar types, whose conversions need different memory
+        for (const ScalarType scalar :
+             {ScalarType::float16, ScalarType::float32, ScalarType::float64, ScalarType::int64}) {
+            const PointCloud points{nullptr, scalar, n, *d, static_cast<std::ptrdiff_t>(*d), 1};
+            most = std::max(most, fixed_bytes(points, chosen, real_size, n_threads));
+        }
+        return most;
+    });
+}
+
+}  // namespace
+
+void register_homology(py::module_& module) {
+    module.def("betti1", &betti1, py::arg("x"), py::kw_only(), py::arg("distance_matrix"), py::arg("metric"),
+               py::arg("threshold"), py::arg("min_persistence"), py::arg("dtype"), py::arg("n_threads"),
+               py::arg("max_memory"), "Number of H1 bars longer than min_persistence.");
+    module.def("betti1_batch", &betti1_batch, py::arg("xs"), py::kw_only(), py::arg("distance_matrix"),
+               py::arg("metric"), py::arg("threshold"), py::arg("min_persistence"), py::arg("dtype"),
+               py::arg("n_threads"), py::arg("max_memory"), "betti1 of each cloud of a list, or of a stack (b, n, d).");
+    module.def("h1", &h1, py::arg("x"), py::kw_only(), py::arg("distance_matrix"), py::arg("metric"),
+               py::arg("threshold"), py::arg("dtype"), py::arg("n_threads"), py::arg("max_memory"),
+               "The barcode: intervals, birth_edges, death_edges, h0, n, enclosing_radius, stats.");
+    module.def("fixed_bytes", &plan_bytes, py::arg("n"), py::arg("d"), py::kw_only(), py::arg("metric"),
+               py::arg("dtype"), py::arg("n_threads"),
+               "Bytes of the dense plan that follow from n and d (None: a distance matrix that is copied) alone.");
+}
+
+}  // namespace adabet::bindings

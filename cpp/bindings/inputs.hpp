@@ -1,0 +1,62 @@
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <cstddef>
+#include <string_view>
+#include <vector>
+
+#include "adabet/metric/matrix_input.hpp"
+#include "adabet/metric/pairwise.hpp"
+#include "bindings/arrays.hpp"
+
+namespace adabet::bindings {
+
+/// What a caller measures: points, or distances as a square, a condensed or a sparse matrix. Built with the GIL held;
+/// read without it.
+class Input {
+public:
+    /// `x` is an array (2-D, or 1-D for a condensed matrix), or for a sparse matrix a tuple (n, rows, columns, lengths).
+    Input(const pybind11::object& x, bool distance_matrix);
+    /// Points `index` of a stack.
+    Input(const ArrayView& stack, std::size_t index, bool distance_matrix);
+
+    [[nodiscard]] bool is_points() const { return form_ == Form::points; }
+    [[nodiscard]] const PointCloud& points() const { return values_; }
+    [[nodiscard]] std::size_t n() const { return n_; }
+
+    /// The distances in the form the engine reads. Refuses with BudgetExceeded, before anything is allocated, what n and
+    /// d alone make too large for the budget.
+    template <class Real>
+    [[nodiscard]] MatrixInput<Real> distances(Metric metric, const Execution& execution) const;
+
+private:
+    enum class Form { points, square, condensed, sparse };
+
+    void read(bool distance_matrix);
+
+    Form form_ = Form::points;
+    ArrayView array_;
+    std::vector<ArrayView> indices_;
+    PointCloud values_;
+    SparseEntries graph_;
+    std::size_t n_ = 0;
+};
+
+/// Bytes that follow from the input's size alone: the distance matrix, unless the caller's own is read in place, and
+/// beside it the working memory of the distances or of the engine, whichever is larger. Saturates.
+[[nodiscard]] std::size_t fixed_bytes(const PointCloud& points, Metric metric, std::size_t real_size, int n_threads);
+[[nodiscard]] std::size_t fixed_bytes(std::size_t n, bool in_place, std::size_t real_size);
+
+/// Throws BudgetExceeded where `needed` is beyond the budget.
+void refuse_beyond_budget(std::size_t needed, std::size_t n, const Execution& execution);
+
+/// Calls body(float{}) or body(double{}).
+template <class Body>
+auto with_real(std::string_view dtype, Body&& body) {
+    if (dtype == "float32") return body(float{});
+    if (dtype == "float64") return body(double{});
+    throw InvalidInput("dtype is '" + std::string(dtype) + "', expected 'float32' or 'float64'");
+}
+
+}  // namespace adabet::bindings

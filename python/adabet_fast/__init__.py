@@ -1,0 +1,67 @@
+"""Exact degree-1 persistent homology of neural-network activations, and layer selection by AdaBet.
+
+`betti1`, `betti1_batch`, `h1` and `pairwise_distances` measure point clouds; `score_layers` and `select_layers` choose
+the layers of a PyTorch model that are worth training (they import torch when first used).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+try:
+    from adabet_fast import _core
+except ImportError as error:
+    raise ImportError(
+        f"the native module adabet_fast._core could not be loaded ({error}). Install the package with its compiled "
+        "part: `pip install .` in the source folder needs a C++20 compiler. If Python found the bare source folder "
+        "instead of an installed package, start it elsewhere or remove that folder from PYTHONPATH."
+    ) from error
+
+from adabet_fast._backends import backends
+from adabet_fast._plan import MemoryPlan, estimate_memory
+from adabet_fast.barcode import Barcode
+from adabet_fast.distances import pairwise_distances
+from adabet_fast.errors import BackendUnavailableError, CrossCheckError, InvalidInputError, MemoryBudgetError
+from adabet_fast.homology import betti1, betti1_batch, h1
+
+if TYPE_CHECKING:
+    from adabet_fast.nn import LayerScores, Selection, print_trainable_parameters, score_layers, select_layers
+
+__version__: str = _core.__version__
+
+_FROM_NN = frozenset({"LayerScores", "Selection", "print_trainable_parameters", "score_layers", "select_layers"})
+
+__all__ = [
+    "BackendUnavailableError",
+    "Barcode",
+    "CrossCheckError",
+    "InvalidInputError",
+    "LayerScores",
+    "MemoryBudgetError",
+    "MemoryPlan",
+    "Selection",
+    "__version__",
+    "backends",
+    "betti1",
+    "betti1_batch",
+    "estimate_memory",
+    "h1",
+    "pairwise_distances",
+    "print_trainable_parameters",
+    "score_layers",
+    "select_layers",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _FROM_NN:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from adabet_fast import nn
+
+    value = getattr(nn, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,67 @@
+"""The native module (pybind11). Its arguments are checked by the package's functions, not here."""
+
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+__version__: str
+
+class InvalidInputError(ValueError): ...
+
+class MemoryBudgetError(MemoryError):
+    budget: int | None
+    needed: int | None
+
+class BackendUnavailableError(RuntimeError): ...
+
+class _RawBarcode(TypedDict):
+    intervals: NDArray[np.floating[Any]]
+    birth_edges: NDArray[np.int64]
+    death_edges: NDArray[np.int64]
+    h0: NDArray[np.floating[Any]]
+    n: int
+    enclosing_radius: float
+    stats: dict[str, float]
+
+def available_cores() -> int: ...
+def active_isa() -> str: ...
+def available_isas() -> list[str]: ...
+def metric_names() -> list[str]: ...
+def pairwise_distances(
+    x: object, *, metric: str, dtype: str, condensed: bool, n_threads: int, max_memory: int
+) -> NDArray[np.floating[Any]]: ...
+def canonical_matrix(x: object, *, dtype: str, n_threads: int, max_memory: int) -> NDArray[np.floating[Any]]: ...
+def betti1(
+    x: object,
+    *,
+    distance_matrix: bool,
+    metric: str,
+    threshold: float,
+    min_persistence: float,
+    dtype: str,
+    n_threads: int,
+    max_memory: int,
+) -> int: ...
+def betti1_batch(
+    xs: object,
+    *,
+    distance_matrix: bool,
+    metric: str,
+    threshold: float,
+    min_persistence: float,
+    dtype: str,
+    n_threads: int,
+    max_memory: int,
+) -> NDArray[np.int64]: ...
+def h1(
+    x: object,
+    *,
+    distance_matrix: bool,
+    metric: str,
+    threshold: float,
+    dtype: str,
+    n_threads: int,
+    max_memory: int,
+) -> _RawBarcode: ...
+def fixed_bytes(n: int, d: int | None, *, metric: str, dtype: str, n_threads: int) -> int: ...
