@@ -1,0 +1,74 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "adabet/isa.hpp"
+#include "adabet/metric/point_cloud.hpp"
+
+/// The inner loops of the distances, one table of functions for each instruction set.
+namespace adabet {
+
+inline constexpr std::size_t n_scalar_types = static_cast<std::size_t>(ScalarType::boolean) + 1;
+
+/// What packing a row found in it: a set of these.
+enum Mark : std::uint8_t {
+    mark_none = 0,
+    mark_tiny = 1,        ///< a non-zero entry below chain::smallest_plain (fp32 only)
+    mark_huge = 2,        ///< an entry from chain::smallest_huge on (fp32 only)
+    mark_non_finite = 4,  ///< NaN or an infinity
+};
+
+/// Reads `count` coordinates, `stride` elements apart, into consecutive T, and says what it met.
+template <class T>
+using PackRow = std::uint8_t (*)(const void* first, std::ptrdiff_t stride, std::size_t count, T* to);
+
+/// The pairs of rows a[0, n_a) and b[0, n_b), one chunk of columns. Rows are `ld` elements apart, 64-byte aligned, padded
+/// with zeros to whole steps; rows up to the next multiple of 4 may be read, and their sums written.
+template <class T>
+struct ChunkBlock {
+    const T* a;
+    const T* b;
+    std::size_t n_a;
+    std::size_t n_b;
+    std::size_t ld;
+    std::size_t steps;
+    const std::uint8_t* marks_a;
+    const std::uint8_t* marks_b;
+    bool diagonal;  ///< a and b are the same rows: only pairs i < j count
+    double* sums;   ///< joined into: row i of a at i * ld_sums
+    std::size_t ld_sums;
+};
+
+/// The same for d <= 64, columns first: coordinate k of row i at k * ld + i. Columns of b up to the next multiple of 8 may
+/// be read, and their sums written. Sums are set, not joined into.
+struct NarrowBlock {
+    const double* a;
+    const double* b;
+    std::size_t n_a;
+    std::size_t n_b;
+    std::size_t ld;
+    std::size_t d;
+    bool diagonal;
+    double* sums;
+    std::size_t ld_sums;
+};
+
+
+struct CoreKernels {
+    void (*chunk)(const ChunkBlock<double>&);
+    void (*narrow)(const NarrowBlock&);
+};
+
+struct Kernels {
+    std::array<PackRow<float>, n_scalar_types> pack_float;  ///< null where the type does not fit float
+    std::array<PackRow<double>, n_scalar_types> pack_double;
+    void (*chunk_of_squares_float)(const ChunkBlock<float>&);
+    CoreKernels squares, absolutes, largest;
+};
+
+/// That instruction set must be among available_isas().
+[[nodiscard]] const Kernels& kernels(Isa isa);
+
+}  // namespace adabet

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstddef>
+
+#include "adabet/execution.hpp"
+#include "adabet/metric/kernels.hpp"
+#include "adabet/metric/pairwise.hpp"
+
+namespace adabet {
+
+/// What makes a row's coordinates normal: (x * scale_a * scale_b - mean) / norm. The scale is a power of two, so exact; it
+/// brings the largest coordinate near 1, lest squares overflow or vanish.
+struct RowNorm {
+    double scale_a;
+    double scale_b;
+    double mean;
+    double norm;
+
+    [[nodiscard]] double operator()(double x) const { return (x * scale_a * scale_b - mean) / norm; }
+};
+
+/// For cosine and correlation. Throws InvalidInput for a row without a direction (zero, or for correlation constant).
+void find_row_norms(const PointCloud& points, Metric metric, const Kernels& table, const Execution& execution, int n_threads,
+                    RowNorm* norms);
+
+/// Throws InvalidInput that names the first NaN or infinity, in row order; the caller has seen that there is one.
+[[noreturn]] void throw_non_finite(const PointCloud& points, const Kernels& table);
+
+}  // namespace adabet

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstddef>
+
+#include "adabet/metric/pairwise.hpp"
+
+namespace adabet {
+
+/// How a call is cut into tasks, and the working memory that takes. The bits of the distances do not depend on it.
+struct PairwisePlan {
+    bool narrow = false;     ///< d <= 64
+    bool in_float = false;   ///< fp32 chains; fp64 otherwise
+    bool by_groups = false;  ///< a task is a group of columns for all pairs; otherwise a block of pairs for all columns
+    std::size_t block = 0;   ///< rows of a block, a multiple of 8
+    std::size_t n_blocks = 0;
+    std::size_t n_tasks = 0;
+    int workers = 1;
+    std::size_t panel_ld = 0;        ///< elements from one packed row (narrow: column) to the next
+    std::size_t panel_elements = 0;  ///< of one packed block
+    std::size_t n_panels = 1;        ///< two where a block meets another
+    std::size_t sums = 0;            ///< fp64 sums of one block, rows `block` apart
+    std::size_t n_sums = 1;          ///< two where groups are added up
+    std::size_t n_partials = 0;      ///< blocks of sums kept until all groups are there
+    std::size_t bytes = 0;           ///< of working memory, all of it
+};
+
+/// True for the metrics whose rows are normalised first.
+[[nodiscard]] constexpr bool normalises(Metric metric) { return metric == Metric::cosine || metric == Metric::correlation; }
+
+[[nodiscard]] PairwisePlan plan_pairwise(const PointCloud& points, Metric metric, std::size_t real_size, int n_threads);
+
+/// The blocks (first, second) of a task, first <= second, counted along rows of the upper triangle.
+struct BlockPair {
+    std::size_t first;
+    std::size_t second;
+};
+[[nodiscard]] BlockPair block_pair(std::size_t task, std::size_t n_blocks);
+
+}  // namespace adabet
