@@ -36,13 +36,14 @@ head are fine-tuned on 5-9, everything else is frozen, and the same is done with
   head only       none but the new head
   1/|a|           as many layers, the smallest activations first
   raw b1          as many layers, the most bars first
-  random          as many layers, drawn anew with each seed
+  random layers   as many layers, drawn anew with each seed
+  matched random  drawn likewise, and with as many parameters as AdaBet's, to 10 %
 What the figures say is printed as it is, also where AdaBet loses.
 """
 
 EPILOG = """\
 examples:
-  python -m bench.demo                        the whole comparison, five seeds, about two minutes
+  python -m bench.demo                        the whole comparison, five seeds, about a minute
   python -m bench.demo --quick                one seed, one epoch: does it run? (figures mean nothing)
   python -m bench.demo --seeds 10             more seeds, steadier means
   python -m bench.demo --lr 0.01              does the order hold at another rate of learning?
@@ -187,6 +188,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(report.protocol(known, titles))
     outcome = Outcome.of(compare(settings, digits, pretrained, contestants, status), titles, OURS)
     said = sentences(known, outcome, OURS)
+    if options.quick:
+        print(report.trial_run())
     print(report.picks(outcome, titles, known.head.name))
     print(report.costs(known, outcome))
     print(report.verdict(outcome, said))

@@ -62,11 +62,12 @@ def protocol(known: Preparation, titles: Mapping[str, str]) -> str:
     s = known.settings
     recipe = s.fine_tuning
     text = f"""The same for all {len(titles)} strategies: {known.n_labelled} labelled images ({s.images_per_class} a
-        class), a fresh head, Adam, {recipe.epochs} epochs in batches of {recipe.batch_size}, a learning rate of
-        {recipe.learning_rate:g} that falls to 0 along a cosine (one rate for all, so not the best for each). The seed
-        draws the labelled images, the head's first weights, the order of the batches and the random layers. Frozen
-        BatchNorm keeps its statistics. Accuracy in %, taken once, after the last epoch, on {known.n_target_test} images
-        held out:"""
+        class), a fresh head, Adam, {plural(recipe.epochs, "epoch")} in batches of {recipe.batch_size}, a learning rate
+        of {recipe.learning_rate:g} that falls to 0 along a cosine (one rate for all, so not the best for each). The
+        seed draws the labelled images, the head's first weights, the order of the batches and the random layers. 1/|a|,
+        raw b1 and random train as many layers as AdaBet; matched random's have as many parameters, too (to 10 % where
+        such layers were drawn). Frozen BatchNorm keeps its statistics. Accuracy in %, taken once, after the last epoch,
+        on {known.n_target_test} images held out:"""
     return f"{heading(3, 'Fine-tuning on the digits 5-9')}\n{paragraph(text)}\n"
 
 
@@ -79,6 +80,11 @@ def seed_line(seed: int, runs: Sequence[Run], titles: Mapping[str, str]) -> str:
     """One line of that table."""
     cells = [percent(run.accuracy).rjust(len(titles[run.strategy])) for run in runs]
     return table([" " * 4, *titles.values()], [[str(seed), *cells]], align=">" * (1 + len(titles))).splitlines()[-1]
+
+
+def trial_run() -> str:
+    """Warn that figures of --quick are no figures."""
+    return "\n" + paragraph("A trial run (--quick): pre-training and fine-tuning stop long before they are done.")
 
 
 def picks(outcome: Outcome, titles: Mapping[str, str], head: str) -> str:
@@ -97,17 +103,18 @@ def picks(outcome: Outcome, titles: Mapping[str, str], head: str) -> str:
 def costs(known: Preparation, outcome: Outcome) -> str:
     """Section 4: accuracy beside bytes and time."""
     best = max(s.accuracy.mean for s in outcome.summaries)
-    bytes_ = ["saved", "gradients", "optimizer", "KiB in all"]
+    bytes_ = ["saved", "gradients", "optimizer", "in all"]
     columns = ["strategy", "accuracy %", "layers", "parameters", *bytes_, "ms/epoch"]
     seeds = plural(len(known.settings.seeds), "seed")
     batch = known.settings.fine_tuning.batch_size
     meanings = [
         ("accuracy", f"mean ± standard deviation over {seeds}; the highest is marked *"),
         ("layers", "modules that are trained, the head among them"),
-        ("parameters", "numbers that are trained (random layers: mean over the seeds, as for the bytes)"),
+        ("parameters", "numbers that are trained (random layers: mean over the seeds, as for bytes)"),
         ("saved", f"KiB kept from forward to backward for one batch of {batch}, as autograd keeps them"),
         ("gradients", "KiB of the trained parameters' gradients"),
         ("optimizer", "KiB of Adam's state: two moments and a step count for each trained parameter tensor"),
+        ("in all", "KiB of the three together, beyond the network itself"),
         ("ms/epoch", f"median over epochs and seeds, steps alone, {known.n_labelled} images an epoch, one thread"),
     ]
     rows = [_summary(summary, summary.accuracy.mean == best) for summary in outcome.summaries]
@@ -136,7 +143,7 @@ def verdict(outcome: Outcome, said: Sequence[str]) -> str:
 
 
 def percent(share: float) -> str:
-    return f"{100 * share:.1f}"
+    return f"{round(100 * share, 1) + 0.0:.1f}"  # plus zero: a rounded loss of nothing is no -0.0
 
 
 def spread(value: Spread) -> str:
@@ -186,6 +193,6 @@ def _summary(summary: Summary, best: bool) -> list[str]:
 
 
 def _duel(each: Duel) -> list[str]:
-    sign = "+" if each.difference.mean >= 0 else ""
+    sign = "+" if round(100 * each.difference.mean, 1) >= 0 else ""
     beyond = {None: "one seed: unknown", True: "yes", False: "no"}[each.exceeds_std]
     return [each.title, sign + spread(each.difference), str(each.ahead), str(each.behind), beyond]

@@ -12,6 +12,7 @@ def sentences(known: Preparation, outcome: Outcome, ours: str) -> list[str]:
         _place(outcome, ours),
         _told_apart(outcome.duels),
         _cost(outcome, ours),
+        _frontier(outcome, ours),
         _sizes(outcome),
         _score(known),
         "One small network, one shift, one learning rate: this shows how the method is used, it does not judge it.",
@@ -56,6 +57,18 @@ def _cost(outcome: Outcome, ours: str) -> str:
         f"{_share(mine.optimizer_bytes, full.optimizer_bytes)} of the optimizer's state and {time:.0f} % of the time; "
         f"its accuracy is {accuracy}."
     )
+
+
+def _frontier(outcome: Outcome, ours: str) -> str:
+    mine = next(s for s in outcome.summaries if s.strategy == ours)
+    others = [s for s in outcome.summaries if s.strategy != ours]
+    cheaper = [s.title for s in others if s.total_bytes <= mine.total_bytes and s.accuracy.mean >= mine.accuracy.mean]
+    dearer = [s.title for s in others if s.total_bytes > mine.total_bytes and s.accuracy.mean <= mine.accuracy.mean]
+    best = f"At least as accurate with no more bytes in all: {listed(cheaper) if cheaper else 'none of the others'}."
+    worst = (
+        f"More bytes in all for no more accuracy than AdaBet's: {listed(dearer) if dearer else 'none of the others'}."
+    )
+    return f"{best} {worst}"
 
 
 def _sizes(outcome: Outcome) -> str:

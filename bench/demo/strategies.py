@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 import torch
@@ -15,7 +16,9 @@ from adabet_fast.nn import LayerScore, LayerScores, Selection, score_layers
 from .figures import LayerRow, kendall_tau
 
 OURS = "adabet"
-RANDOM = 4000  # apart from the numbers that a seed has for images, head and order
+RANDOM, MATCHED = 4000, 5000  # apart from the numbers that a seed has for images, head and order
+TOLERANCE = 0.1
+MAX_DRAWS = 2000
 
 
 @dataclass(frozen=True)
@@ -79,16 +82,21 @@ def score(network: nn.Module, batches: Sequence[Tensor], rho: float) -> Scoring:
 
 
 def strategies(scoring: Scoring) -> list[Strategy]:
-    """List the contestants. All train the head; those after it train as many layers as AdaBet."""
+    """List the contestants: all train the head, and the last four train as many layers as AdaBet."""
     scores = scoring.scores
     names = [layer.name for layer in scoring.candidates]
+    parameters = {layer.name: layer.n_parameters for layer in scoring.candidates}
     n_chosen = len(scoring.chosen.layers)
+    n_parameters = sum(parameters[name] for name in scoring.chosen.layers)
 
     def always(selection: Selection) -> Callable[[int], Selection]:
         return lambda seed: selection
 
     def draw(seed: int) -> Selection:
         return scores.select_named(draw_layers(names, n_chosen, seed))
+
+    def draw_like_ours(seed: int) -> Selection:
+        return scores.select_named(draw_matched(parameters, n_chosen, n_parameters, seed))
 
     return [
         Strategy(OURS, "AdaBet", always(scoring.chosen)),
@@ -97,14 +105,35 @@ def strategies(scoring: Scoring) -> list[Strategy]:
         Strategy("size", "1/|a|", always(scoring.by_other_score("size"))),
         Strategy("b1", "raw b1", always(scoring.by_other_score("b1"))),
         Strategy("random", "random layers", draw),
+        Strategy("matched", "matched random", draw_like_ours),
     ]
 
 
 def draw_layers(names: Sequence[str], n_layers: int, seed: int) -> tuple[str, ...]:
     """Draw `n_layers` of `names`, each once."""
-    generator = torch.Generator().manual_seed(RANDOM + seed)
-    order: list[int] = torch.randperm(len(names), generator=generator)[:n_layers].tolist()
-    return tuple(names[index] for index in order)
+    return next(_draws(names, n_layers, RANDOM + seed))
+
+
+def draw_matched(parameters: Mapping[str, int], n_layers: int, target: int, seed: int) -> tuple[str, ...]:
+    """Draw `n_layers` until they own about `target` parameters (TOLERANCE); failing that, take the nearest drawn."""
+
+    def distance(names: tuple[str, ...]) -> int:
+        return abs(sum(parameters[name] for name in names) - target)
+
+    nearest: tuple[str, ...] = ()
+    for names in islice(_draws(list(parameters), n_layers, MATCHED + seed), MAX_DRAWS):
+        if distance(names) <= TOLERANCE * target:
+            return names
+        if not nearest or distance(names) < distance(nearest):
+            nearest = names
+    return nearest
+
+
+def _draws(names: Sequence[str], n_layers: int, seed: int) -> Iterator[tuple[str, ...]]:
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        order: list[int] = torch.randperm(len(names), generator=generator)[:n_layers].tolist()
+        yield tuple(names[index] for index in order)
 
 
 def _row(layer: LayerScore, rank: int | None, *, chosen: bool) -> LayerRow:
