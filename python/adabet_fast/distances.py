@@ -34,7 +34,8 @@ def pairwise_distances(
     ----------
     x : array_like of shape (n, ...)
         n points, flattened from axis 1: NumPy, anything with ``__dlpack__`` on the CPU (torch, also bfloat16 and
-        tensors that require gradients) or ``__array__``. float16, bfloat16, float32, float64, integers or bool; any strides.
+        tensors that require gradients) or ``__array__``. float16, bfloat16, float32, float64,
+        integers or bool; any strides.
     metric : str, default "euclidean"
         "euclidean", "sqeuclidean", "cityblock", "chebyshev", "cosine" or "correlation".
     dtype : {"float32", "float64"}, default "float32"

@@ -75,8 +75,8 @@ def betti1(
     ----------
     x : array_like
         A point cloud of shape (n, ...), flattened from axis 1: NumPy, anything with ``__dlpack__`` on the CPU (torch,
-        also bfloat16 and tensors that require gradients) or ``__array__`` (pandas), nested lists. A stack of clouds would be
-        read as one: it goes to `betti1_batch`. With ``distance_matrix=True`` a square (n, n) or condensed
+        also bfloat16 and tensors that require gradients) or ``__array__`` (pandas), nested lists. A stack of clouds
+        would be read as one: it goes to `betti1_batch`. With ``distance_matrix=True`` a square (n, n) or condensed
         (n (n - 1) / 2,) matrix or a scipy sparse one. It is never changed, and copied only where it cannot be read in
         place (another byte order, several strides at once; a matrix that is not exactly symmetric, say).
     distance_matrix : bool, default False
@@ -120,8 +120,8 @@ def betti1(
     -----
     Takes O(n² d) time for distances and n² numbers of memory beside n² / 4 bytes or so for the filtration; see
     `estimate_memory`. Only edges of the relative neighbourhood graph give birth to loops (Koyama, Mémoli, Robins,
-    Turner, arXiv 2307.16333), and beyond the enclosing radius there are none (Bauer, arXiv 1908.02518). The count as a layer's
-    score is from AdaBet (arXiv 2510.03101, section on layer importance).
+    Turner, arXiv 2307.16333), and beyond the enclosing radius there are none (Bauer, arXiv 1908.02518). The count
+    as a layer's score is from AdaBet (arXiv 2510.03101, section on layer importance).
 
     Examples
     --------
