@@ -1,0 +1,177 @@
+// The floor of the filtration against plain definitions: relative neighbourhood graph, edge stream, lune search, on every
+// instruction set and thread count.
+
+#include <numeric>
+
+#include "adabet/rips/central_order.hpp"
+#include "adabet/rips/edge_stream.hpp"
+#include "adabet/rips/enclosing_radius.hpp"
+#include "adabet/rips/kernels.hpp"
+#include "adabet/rips/relative_neighbourhood.hpp"
+#include "check.hpp"
+#include "clouds.hpp"
+
+namespace {
+
+using namespace adabet;
+
+template <class Real>
+std::vector<RankedEdge<Real>> all_edges(const DistanceMatrix<Real>& d, LengthKey<Real> longest) {
+    std::vector<RankedEdge<Real>> edges;
+    for (std::size_t b = 0; b < d.n; ++b)
+        for (std::size_t a = 0; a < b; ++a)
+            if (length_key(d(a, b)) <= std::min(longest, longest_finite_key<Real>))
+                edges.push_back(ranked_edge(d, static_cast<Vertex>(a), static_cast<Vertex>(b)));
+    std::sort(edges.begin(), edges.end());
+    return edges;
+}
+
+template <class Real>
+std::vector<Vertex> lune(const DistanceMatrix<Real>& d, const RankedEdge<Real>& edge) {
+    std::vector<Vertex> vertices;
+    for (Vertex v = 0; static_cast<std::size_t>(v) < d.n; ++v)
+        if (v != edge.a && v != edge.b && ranked_edge(d, edge.a, v) < edge && ranked_edge(d, edge.b, v) < edge)
+            vertices.push_back(v);
+    return vertices;
+}
+
+template <class Real>
+void check_relative_neighbourhood(const DistanceMatrix<Real>& d) {
+    const LengthKey<Real> longest = longest_finite_key<Real>;
+    std::vector<RankedEdge<Real>> expected;
+    for (const auto& edge : all_edges(d, longest))
+        if (lune(d, edge).empty()) expected.push_back(edge);
+    for (const int threads : {1, 2, 7}) {
+        MemoryBudget budget;
+        const auto got = relative_neighbourhood_graph(d, longest, Execution{budget, threads, {}});
+        CHECK(std::equal(got.begin(), got.end(), expected.begin(), expected.end()));
+    }
+    for (const Isa isa : available_isas()) {
+        const RipsKernels<Real>& kernels = rips_kernels<Real>(isa);
+        std::size_t empty = 0;
+        for (const auto& edge : all_edges(d, longest)) empty += kernels.lune_is_empty(d, edge.a, edge.b) ? 1 : 0;
+        CHECK_EQ(empty, expected.size());
+    }
+}
+
+template <class Real>
+void check_edge_stream(const DistanceMatrix<Real>& d, LengthKey<Real> longest) {
+    const auto expected = all_edges(d, longest);
+    for (const std::size_t largest : {std::size_t{1}, std::size_t{50}, std::size_t{1000}, std::size_t{1} << 20}) {
+        for (const std::size_t first : {std::size_t{1}, std::size_t{64}, std::size_t{100000}}) {
+            MemoryBudget budget;
+            const Execution execution{budget};
+            EdgeStream<Real> stream(d, longest, first, largest, execution);
+            std::vector<RankedEdge<Real>> got;
+            while (stream.next()) {
+                CHECK(stream.edges().size() <= std::max(largest, d.n));
+                got.insert(got.end(), stream.edges().begin(), stream.edges().end());
+            }
+            CHECK(got == expected);
+        }
+    }
+}
+
+/// Components by union of labels, for every edge of the filtration in turn.
+template <class Real>
+void check_classification(const DistanceMatrix<Real>& d) {
+    const auto edges = all_edges(d, longest_finite_key<Real>);
+    std::vector<std::size_t> components(edges.size());
+    for (std::size_t i = 0; i < edges.size(); ++i) {
+        const std::vector<Vertex> vertices = lune(d, edges[i]);
+        std::vector<std::size_t> label(vertices.size());
+        std::iota(label.begin(), label.end(), std::size_t{0});
+        for (std::size_t x = 0; x < vertices.size(); ++x) {
+            for (std::size_t y = 0; y < x; ++y) {
+                if (!(ranked_edge(d, vertices[x], vertices[y]) < edges[i]) || label[x] == label[y]) continue;
+                std::replace(label.begin(), label.end(), std::size_t{label[x]}, std::size_t{label[y]});
+            }
+        }
+        std::sort(label.begin(), label.end());
+        components[i] = static_cast<std::size_t>(std::unique(label.begin(), label.end()) - label.begin());
+    }
+    MemoryBudget budget;
+    const Execution execution{budget};
+    std::vector<Vertex> identity(d.n);
+    std::iota(identity.begin(), identity.end(), 0);
+    const auto central = central_order(d, execution);
+    for (const Isa isa : available_isas()) {
+        for (const std::span<const Vertex> order :
+             {std::span<const Vertex>(identity), std::span<const Vertex>(central)}) {
+            BitGraph graph(order, budget);
+            LuneScratch scratch(graph.words(), budget);
+            CriticalEdges critical(budget);
+            rips_kernels<Real>(isa).classify_edges(graph, scratch, edges.data(), edges.size(), critical);
+            std::size_t at = 0;
+            for (std::size_t i = 0; i < edges.size(); ++i) {
+                if (components[i] < 2) continue;
+                if (!CHECK(at < critical.items.size() && critical.items[at].edge == i)) return;
+                CHECK_EQ(critical.end_of(at) - critical.items[at].first, components[i]);
+                ++at;
+            }
+            CHECK_EQ(at, critical.items.size());
+        }
+    }
+}
+
+template <class Real>
+void check_row_kernels(const DistanceMatrix<Real>& d) {
+    const Real* const row = d.row(d.n / 2);
+    const LengthKey<Real> longest =
+        *std::max_element(row, row + d.n) > 0 ? length_key(*std::max_element(row, row + d.n)) : 0;
+    for (const Isa isa : available_isas()) {
+        const RipsKernels<Real>& kernels = rips_kernels<Real>(isa);
+        CHECK_EQ(kernels.row_maximum(row, d.n), longest);
+        CHECK_EQ(kernels.row_sum(row, d.n), rips_kernels<Real>(Isa::baseline).row_sum(row, d.n));
+        std::vector<BitGraph::Word> x(37);
+        std::vector<BitGraph::Word> y(37);
+        clouds::Random random(5);
+        for (std::size_t i = 0; i < x.size(); ++i) {
+            x[i] = random.next() << 20;
+            y[i] = random.next();
+        }
+        auto sum = x;
+        kernels.add_words(sum.data(), y.data(), sum.size());
+        for (std::size_t i = 0; i < x.size(); ++i) CHECK_EQ(sum[i], x[i] ^ y[i]);
+    }
+}
+
+template <class Real>
+void check_enclosing_radius(const DistanceMatrix<Real>& d) {
+    MemoryBudget budget;
+    const auto got = enclosing_radius(d, Execution{budget});
+    Real expected = infinity<Real>;
+    for (std::size_t a = 0; a < d.n; ++a) expected = std::min(expected, *std::max_element(d.row(a), d.row(a) + d.n));
+    if (d.n < 2) expected = infinity<Real>;
+    CHECK_EQ(got.radius, expected);
+    if (got.edge.a >= 0)
+        CHECK_EQ(d(static_cast<std::size_t>(got.edge.a), static_cast<std::size_t>(got.edge.b)), expected);
+}
+
+template <class Real>
+void check_all(std::size_t n, std::uint64_t seed) {
+    for (const std::string& kind : clouds::kinds()) {
+        const auto matrix = clouds::make<Real>(kind, n, seed);
+        check_relative_neighbourhood(matrix.view());
+        check_edge_stream(matrix.view(), longest_finite_key<Real>);
+        check_edge_stream(matrix.view(), length_key(matrix.data[n / 2]));
+        check_row_kernels(matrix.view());
+        check_enclosing_radius(matrix.view());
+        if (n < 100) check_classification(matrix.view());
+    }
+}
+
+}  // namespace
+
+int main() {
+    check_all<float>(40, 1);
+    check_all<double>(33, 2);
+    check_all<float>(90, 3);
+    check_all<float>(200, 4);
+    check_all<double>(150, 5);
+    const auto wide = clouds::make<float>("points", 410, 6);  // enough points for threads, witnesses and several blocks
+    check_relative_neighbourhood(wide.view());
+    const auto tied = clouds::make<float>("few_valued", 400, 7);
+    check_relative_neighbourhood(tied.view());
+    return check::result();
+}
