@@ -17,6 +17,12 @@ from adabet_fast import _core
 
 STUB = Path(__file__).resolve().parent.parent / "python" / "adabet_fast" / "_core.pyi"
 
+
+def typed_dicts(stub: Path) -> list[str]:
+    classes = [node for node in ast.parse(stub.read_text(encoding="utf-8")).body if isinstance(node, ast.ClassDef)]
+    return [node.name for node in classes if any("TypedDict" in ast.unparse(base) for base in node.bases)]
+
+
 # What pybind11 writes for an argument that it converts.
 CONVERTED = [
     (re.compile(r"(typing\.)?SupportsInt \| (typing\.)?SupportsIndex"), "int"),
@@ -25,6 +31,9 @@ CONVERTED = [
     (re.compile(r"(typing\.)?SupportsFloat\b"), "float"),
 ]
 VAGUE = {"object", "Any"}
+
+# What a stub may say more exactly than pybind11 does.
+LOOSE = {"NDArray": "ndarray", **dict.fromkeys(typed_dicts(STUB), "dict")}
 
 Signatures = dict[str, list[ast.FunctionDef]]
 
@@ -106,8 +115,9 @@ def same_type(native: ast.expr | None, stub: ast.expr | None) -> bool:
     a, b = plain(native), plain(stub)
     if a in VAGUE or a == b:
         return True
-    if "[" not in a:  # pybind11 knows `tuple`, `list`, `dict` only
-        return a == b.partition("[")[0] and "|" not in b
+    if "[" not in a:  # pybind11 says no more than `tuple`, `dict`, `ndarray`
+        head = b.partition("[")[0]
+        return a == LOOSE.get(head, head) and "|" not in b
     return sorted(a.split(" | ")) == sorted(b.split(" | "))
 
 
