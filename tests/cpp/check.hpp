@@ -48,13 +48,15 @@ std::string show(const T& value) {
 template <class A, class B>
 bool equal(const A& a, const B& b, const char* file, int line, const char* text_a, const char* text_b) {
     bool same = false;
-    if constexpr (std::is_integral_v<A> && std::is_integral_v<B> && !std::is_same_v<A, bool> && !std::is_same_v<B, bool>) {
+    if constexpr (std::is_integral_v<A> && std::is_integral_v<B> && !std::is_same_v<A, bool> &&
+                  !std::is_same_v<B, bool>) {
         same = (a < 0) == (b < 0) && static_cast<unsigned long long>(a) == static_cast<unsigned long long>(b);
     } else {
         same = a == b;
     }
-    return report(same, file, line,
-                  same ? std::string() : std::string(text_a) + " == " + text_b + " (" + show(a) + " against " + show(b) + ")");
+    return report(
+        same, file, line,
+        same ? std::string() : std::string(text_a) + " == " + text_b + " (" + show(a) + " against " + show(b) + ")");
 }
 
 /// 0 if every check passed and there was at least one.
@@ -75,18 +77,18 @@ inline int result() {
 #define CHECK_THROWS(Type, ...) CHECK_THROWS_SAYING(Type, "", __VA_ARGS__)
 
 /// The expression throws Type, and its what() contains the text.
-#define CHECK_THROWS_SAYING(Type, text, ...)                                                                          \
-    do {                                                                                                              \
-        std::string check_got = "nothing was thrown";                                                                 \
-        bool check_ok = false;                                                                                        \
-        try {                                                                                                         \
-            static_cast<void>(__VA_ARGS__);                                                                           \
-        } catch (const Type& check_error) {                                                                           \
-            check_got = check_error.what();                                                                           \
-            check_ok = check_got.find(text) != std::string::npos;                                                     \
-        } catch (const std::exception& check_error) {                                                                 \
-            check_got = std::string("another exception: ") + check_error.what();                                      \
-        }                                                                                                             \
-        ::check::report(check_ok, __FILE__, __LINE__,                                                                 \
-                        std::string(#__VA_ARGS__) + " throws " #Type " saying '" + (text) + "'; got: " + check_got);  \
+#define CHECK_THROWS_SAYING(Type, text, ...)                                                                         \
+    do {                                                                                                             \
+        std::string check_got = "nothing was thrown";                                                                \
+        bool check_ok = false;                                                                                       \
+        try {                                                                                                        \
+            static_cast<void>(__VA_ARGS__);                                                                          \
+        } catch (const Type& check_error) {                                                                          \
+            check_got = check_error.what();                                                                          \
+            check_ok = check_got.find(text) != std::string::npos;                                                    \
+        } catch (const std::exception& check_error) {                                                                \
+            check_got = std::string("another exception: ") + check_error.what();                                     \
+        }                                                                                                            \
+        ::check::report(check_ok, __FILE__, __LINE__,                                                                \
+                        std::string(#__VA_ARGS__) + " throws " #Type " saying '" + (text) + "'; got: " + check_got); \
     } while (false)

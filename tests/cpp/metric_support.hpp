@@ -24,7 +24,9 @@ public:
         return static_cast<std::uint32_t>(state_ >> 33U);
     }
     /// Multiples of 2^-20 in [-1, 1): exact in fp32.
-    float coordinate() { return static_cast<float>(static_cast<std::int32_t>(next() % (1U << 21U)) - (1 << 20)) * 0x1p-20F; }
+    float coordinate() {
+        return static_cast<float>(static_cast<std::int32_t>(next() % (1U << 21U)) - (1 << 20)) * 0x1p-20F;
+    }
     /// About normal, with all 24 bits in use.
     float gaussian() {
         double sum = 0.0;
@@ -69,10 +71,12 @@ PointCloud view(const std::vector<T>& values, std::size_t n, std::size_t d) {
 }
 
 template <class Real>
-std::vector<Real> distances(const PointCloud& points, Metric metric = Metric::euclidean, Isa isa = active_isa(), int n_threads = 1) {
+std::vector<Real> distances(const PointCloud& points, Metric metric = Metric::euclidean, Isa isa = active_isa(),
+                            int n_threads = 1) {
     MemoryBudget budget;
     std::vector<Real> out(points.n * points.n, Real{-1});
-    pairwise_distances_on(isa, points, metric, out.data(), points.n, Execution{.budget = budget, .n_threads = n_threads});
+    pairwise_distances_on(isa, points, metric, out.data(), points.n,
+                          Execution{.budget = budget, .n_threads = n_threads});
     return out;
 }
 

@@ -13,7 +13,7 @@ using namespace metric_test;
 
 struct Golden {
     std::size_t d;
-    std::array<std::uint32_t, 3> in_float;   ///< pairs (0, 1), (0, 2), (1, 2)
+    std::array<std::uint32_t, 3> in_float;  ///< pairs (0, 1), (0, 2), (1, 2)
     std::array<std::uint64_t, 3> in_double;
 };
 
@@ -34,7 +34,8 @@ constexpr std::array<Golden, 9> golden{{
 /// Three rows of 31-bit integers times 2^-30, rounded to fp32.
 std::vector<float> golden_cloud(std::size_t d) {
     Lcg random(20'260'101 + d);
-    return cloud_of<float>(3 * d, [&] { return static_cast<float>(static_cast<std::int32_t>(random.next()) - (1 << 30)) * 0x1p-30F; });
+    return cloud_of<float>(
+        3 * d, [&] { return static_cast<float>(static_cast<std::int32_t>(random.next()) - (1 << 30)) * 0x1p-30F; });
 }
 
 constexpr std::array<std::size_t, 3> places{1, 2, 5};
@@ -50,10 +51,14 @@ int main() {
                 const auto in_float = distances<float>(view(x, 3, expected.d), Metric::euclidean, isa, threads);
                 const auto in_double = distances<double>(view(x, 3, expected.d), Metric::euclidean, isa, threads);
                 for (std::size_t pair = 0; pair < 3; ++pair) {
-                    const bool same_float = std::bit_cast<std::uint32_t>(in_float[places[pair]]) == expected.in_float[pair];
-                    const bool same_double = std::bit_cast<std::uint64_t>(in_double[places[pair]]) == expected.in_double[pair];
-                    check::report(same_float, __FILE__, __LINE__, where + ", fp32: got " + check::show(in_float[places[pair]]));
-                    check::report(same_double, __FILE__, __LINE__, where + ", fp64: got " + check::show(in_double[places[pair]]));
+                    const bool same_float =
+                        std::bit_cast<std::uint32_t>(in_float[places[pair]]) == expected.in_float[pair];
+                    const bool same_double =
+                        std::bit_cast<std::uint64_t>(in_double[places[pair]]) == expected.in_double[pair];
+                    check::report(same_float, __FILE__, __LINE__,
+                                  where + ", fp32: got " + check::show(in_float[places[pair]]));
+                    check::report(same_double, __FILE__, __LINE__,
+                                  where + ", fp64: got " + check::show(in_double[places[pair]]));
                 }
             }
     }

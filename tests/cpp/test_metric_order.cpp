@@ -13,7 +13,8 @@ namespace {
 using namespace metric_test;
 
 bool emulates(float sum, float x) {
-    return std::bit_cast<std::uint32_t>(fused_emulation::add_square(sum, x)) == std::bit_cast<std::uint32_t>(std::fma(x, x, sum));
+    return std::bit_cast<std::uint32_t>(fused_emulation::add_square(sum, x)) ==
+           std::bit_cast<std::uint32_t>(std::fma(x, x, sum));
 }
 
 void emulated_fused_multiply_add() {
@@ -26,13 +27,15 @@ void emulated_fused_multiply_add() {
     }
     for (int k = 0; k < 300'000; ++k) {  // x * x from 2^-80 to 2^4 times the sum: halfway cases a hair aside
         const float sum = std::bit_cast<float>((random.next() & 0x007fffffU) | 0x3f800000U);
-        const float x = std::ldexp(1.0F + static_cast<float>(random.next() % 4096U) * 0x1p-12F, -static_cast<int>(random.next() % 43U) + 2);
+        const float x = std::ldexp(1.0F + static_cast<float>(random.next() % 4096U) * 0x1p-12F,
+                                   -static_cast<int>(random.next() % 43U) + 2);
         if (!emulates(sum, x)) ++wrong;
     }
     CHECK_EQ(wrong, 0);
     // x * x = 2^-24 (1 + 2^-12)^2 on a sum of 1: halfway but for 2^-36 of it; and on both sides of the parity.
     for (const float sum : {1.0F, 1.0F + 0x1p-23F, 1.0F + 0x1p-22F})
-        for (const float x : {0x1p-12F, 0x1p-12F + 0x1p-35F, 0x1p-12F - 0x1p-36F, 0x1.6a09e6p-13F, 0x1p-40F}) CHECK(emulates(sum, x));
+        for (const float x : {0x1p-12F, 0x1p-12F + 0x1p-35F, 0x1p-12F - 0x1p-36F, 0x1.6a09e6p-13F, 0x1p-40F})
+            CHECK(emulates(sum, x));
     // A product whose fp64 sum is halfway only because fp64 dropped its tail.
     for (int e = 13; e < 40; ++e) {
         const float x = 0x1p-12F + std::ldexp(1.0F, -12 - 23);
@@ -42,7 +45,8 @@ void emulated_fused_multiply_add() {
     constexpr float largest = std::numeric_limits<float>::max();
     constexpr float denormal = std::numeric_limits<float>::denorm_min();
     for (const float sum : {0.0F, denormal, 1.0F, largest, inf})
-        for (const float x : {0.0F, denormal, 0x1p-75F, 0x1.8p-75F, 0x1p-63F, 0x1.000002p-63F, 0x1p63F, 0x1.fffffep63F, 0x1p64F, largest, inf})
+        for (const float x : {0.0F, denormal, 0x1p-75F, 0x1.8p-75F, 0x1p-63F, 0x1.000002p-63F, 0x1p63F, 0x1.fffffep63F,
+                              0x1p64F, largest, inf})
             CHECK(emulates(sum, x));
 }
 
@@ -55,12 +59,14 @@ void replay(const char* what, const std::vector<float>& x, std::size_t n, std::s
     for (const Isa isa : available_isas())
         for (const int threads : {1, 3}) {
             const bool same = same_bits(distances<float>(view(x, n, d), Metric::euclidean, isa, threads), expected);
-            check::report(same, __FILE__, __LINE__, std::string(what) + ", d = " + std::to_string(d) + ", " + std::string(name(isa)));
+            check::report(same, __FILE__, __LINE__,
+                          std::string(what) + ", d = " + std::to_string(d) + ", " + std::string(name(isa)));
         }
 }
 
 void replayed_clouds() {
-    for (const std::size_t d : {1UL, 2UL, 3UL, 31UL, 32UL, 63UL, 64UL, 65UL, 96UL, 100UL, 1023UL, 1024UL, 1025UL, 4096UL, 8191UL, 8193UL, 30'011UL}) {
+    for (const std::size_t d : {1UL, 2UL, 3UL, 31UL, 32UL, 63UL, 64UL, 65UL, 96UL, 100UL, 1023UL, 1024UL, 1025UL,
+                                4096UL, 8191UL, 8193UL, 30'011UL}) {
         Lcg random(d);
         const std::size_t n = d > 5000 ? 6 : 11;
         const std::size_t count = n * d;
@@ -71,11 +77,16 @@ void replayed_clouds() {
         replay("relu", cloud_of<float>(count, [&] { return std::max(0.0F, random.gaussian()); }), n, d);
         for (const float scale : {1e-22F, 1e-38F, 1e-12F, 1e19F, 1e-19F})
             replay("scaled", cloud_of<float>(count, [&] { return scale * random.gaussian(); }), n, d);
-        replay("all scales", cloud_of<float>(count, [&] { return std::ldexp(random.gaussian(), static_cast<int>(random.next() % 200U) - 130); }), n, d);
+        replay("all scales",
+               cloud_of<float>(
+                   count, [&] { return std::ldexp(random.gaussian(), static_cast<int>(random.next() % 200U) - 130); }),
+               n, d);
         replay("offset", cloud_of<float>(count, [&] { return 100.0F + 0.01F * random.gaussian(); }), n, d);
         replay("zero", std::vector<float>(count, 0.0F), n, d);
         replay("equal, tiny", std::vector<float>(count, 1e-30F), n, d);
-        replay("sparse", cloud_of<float>(count, [&] { return random.next() % 50U == 0 ? random.gaussian() * 1e-20F : 0.0F; }), n, d);
+        replay("sparse",
+               cloud_of<float>(count, [&] { return random.next() % 50U == 0 ? random.gaussian() * 1e-20F : 0.0F; }), n,
+               d);
     }
 }
 
@@ -98,7 +109,8 @@ void replay_in_double() {
                 }
                 expected[i * n + j] = expected[j * n + i] = std::sqrt(total);
             }
-        for (const Isa isa : available_isas()) CHECK(same_bits(distances<double>(view(x, n, d), Metric::euclidean, isa), expected));
+        for (const Isa isa : available_isas())
+            CHECK(same_bits(distances<double>(view(x, n, d), Metric::euclidean, isa), expected));
     }
 }
 

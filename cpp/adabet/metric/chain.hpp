@@ -27,7 +27,9 @@ inline constexpr std::size_t narrow_columns = 64;
 
 [[nodiscard]] ADABET_HOST_DEVICE constexpr bool is_narrow(std::size_t d) { return d <= narrow_columns; }
 
-[[nodiscard]] ADABET_HOST_DEVICE constexpr std::size_t ceil_div(std::size_t a, std::size_t b) { return a / b + (a % b != 0 ? 1 : 0); }
+[[nodiscard]] ADABET_HOST_DEVICE constexpr std::size_t ceil_div(std::size_t a, std::size_t b) {
+    return a / b + (a % b != 0 ? 1 : 0);
+}
 
 [[nodiscard]] ADABET_HOST_DEVICE constexpr std::size_t n_chunks(std::size_t d) { return ceil_div(d, chunk_columns); }
 
@@ -40,7 +42,9 @@ inline constexpr std::size_t narrow_columns = 64;
 }
 
 /// Steps that each lane takes through that many columns.
-[[nodiscard]] ADABET_HOST_DEVICE constexpr std::size_t steps_of(std::size_t columns) { return ceil_div(columns, lanes); }
+[[nodiscard]] ADABET_HOST_DEVICE constexpr std::size_t steps_of(std::size_t columns) {
+    return ceil_div(columns, lanes);
+}
 
 [[nodiscard]] ADABET_HOST_DEVICE constexpr std::size_t column(std::size_t chunk, std::size_t step, std::size_t lane) {
     return chunk * chunk_columns + step * lanes + lane;

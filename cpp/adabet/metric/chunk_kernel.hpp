@@ -53,7 +53,8 @@ ADABET_INLINE double redo_in_double(const float* a, const float* b, std::size_t 
     for (std::size_t step = 0; step < steps; ++step)
         for (std::size_t l = 0; l < chain::lanes; ++l) {
             const std::size_t k = step * chain::lanes + l;
-            sums[l] = SumOfSquares::take(sums[l], chain::subtract(static_cast<double>(a[k]), static_cast<double>(b[k])));
+            sums[l] =
+                SumOfSquares::take(sums[l], chain::subtract(static_cast<double>(a[k]), static_cast<double>(b[k])));
         }
     return fold<SumOfSquares>(sums);
 }
@@ -89,7 +90,8 @@ ADABET_INLINE void sum_block(const ChunkBlock<T>& block) {
                     if (!chain::is_kept(sums[pair])) {
                         const bool tiny = ((block.marks_a[row] | block.marks_b[column]) & mark_tiny) != 0;
                         if (sums[pair] != 0.0 || tiny)
-                            sums[pair] = redo_in_double(block.a + row * block.ld, block.b + column * block.ld, block.steps);
+                            sums[pair] =
+                                redo_in_double(block.a + row * block.ld, block.b + column * block.ld, block.steps);
                     }
                 }
                 double& sum = block.sums[row * block.ld_sums + column];
@@ -111,7 +113,8 @@ ADABET_INLINE void sum_narrow(const NarrowBlock& block) {
                 const double* a = block.a + k * block.ld + i;
                 const double* b = block.b + k * block.ld + j;
                 for (std::size_t r = 0; r < A; ++r)
-                    for (std::size_t l = 0; l < W; ++l) sums[r][l] = Core::take(sums[r][l], chain::subtract(a[r], b[l]));
+                    for (std::size_t l = 0; l < W; ++l)
+                        sums[r][l] = Core::take(sums[r][l], chain::subtract(a[r], b[l]));
             }
             for (std::size_t r = 0; r < A; ++r)
                 for (std::size_t l = 0; l < W; ++l) block.sums[(i + r) * block.ld_sums + j + l] = sums[r][l];

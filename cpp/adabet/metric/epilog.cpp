@@ -65,7 +65,8 @@ double scaled_distance(const PointCloud& points, const Kernels& table, std::size
 template <class Real>
 [[noreturn]] void throw_overflow(std::size_t row, std::size_t column) {
     const bool is_float = sizeof(Real) == sizeof(float);
-    throw InvalidInput("x: the distance between rows " + std::to_string(row) + " and " + std::to_string(column) + " overflows " +
+    throw InvalidInput("x: the distance between rows " + std::to_string(row) + " and " + std::to_string(column) +
+                       " overflows " +
                        (is_float ? "float32 (largest value 3.4e38); rescale the points or use dtype=\"float64\""
                                  : "float64 (largest value 1.8e308); rescale the points"));
 }
@@ -108,7 +109,9 @@ void write_block(const PointCloud& points, Metric metric, const Kernels& table, 
             }
 }
 
-template void write_block<float>(const PointCloud&, Metric, const Kernels&, const double*, std::size_t, const BlockOutput<float>&);
-template void write_block<double>(const PointCloud&, Metric, const Kernels&, const double*, std::size_t, const BlockOutput<double>&);
+template void write_block<float>(const PointCloud&, Metric, const Kernels&, const double*, std::size_t,
+                                 const BlockOutput<float>&);
+template void write_block<double>(const PointCloud&, Metric, const Kernels&, const double*, std::size_t,
+                                  const BlockOutput<double>&);
 
 }  // namespace adabet

@@ -20,7 +20,8 @@ ADABET_INLINE float add_square(float sum, float x) {
     const double addend = sum;
     const double rounded = product + addend;
     const double part = rounded - product;
-    const double lost = (product - (rounded - part)) + (addend - part);  // exact (Knuth); NaN where `rounded` is infinite
+    const double lost =
+        (product - (rounded - part)) + (addend - part);  // exact (Knuth); NaN where `rounded` is infinite
     const auto bits = std::bit_cast<std::int64_t>(rounded);
     const std::int64_t step = static_cast<std::int64_t>(lost > 0.0) - static_cast<std::int64_t>(lost < 0.0);
     const std::int64_t even = (bits & 1) - 1;  // all ones where the last bit is 0
@@ -79,7 +80,8 @@ struct Emulated {
     static constexpr std::size_t rows_b = B;
 
     template <class Core>
-    static ADABET_INLINE void run(const ChunkBlock<float>& block, std::size_t i, std::size_t j, float (*lanes)[chain::lanes]) {
+    static ADABET_INLINE void run(const ChunkBlock<float>& block, std::size_t i, std::size_t j,
+                                  float (*lanes)[chain::lanes]) {
         const float* a = block.a + i * block.ld;
         const float* b = block.b + j * block.ld;
         unsigned marks = 0;

@@ -18,23 +18,23 @@ using BaselineFloat = fused_emulation::Emulated<4, 2, 2>;
 #endif
 
 /// One instruction set's functions; the three differ in nothing but the attribute and the shapes.
-#define ADABET_DEFINE_KERNELS(Set, TARGET, FloatTile, DoubleTile, width, rows)                              \
-    struct Set {                                                                                            \
-        template <class Stored, class T>                                                                    \
+#define ADABET_DEFINE_KERNELS(Set, TARGET, FloatTile, DoubleTile, width, rows)                               \
+    struct Set {                                                                                             \
+        template <class Stored, class T>                                                                     \
         TARGET static std::uint8_t pack(const void* from, std::ptrdiff_t stride, std::size_t count, T* to) { \
-            return pack_kernel::pack<Stored>(from, stride, count, to);                                      \
-        }                                                                                                   \
-        TARGET static void chunk_of_squares_float(const ChunkBlock<float>& block) {                         \
-            chunk_kernel::sum_block<SumOfSquares, FloatTile>(block);                                        \
-        }                                                                                                   \
-        template <class Core>                                                                               \
-        TARGET static void chunk(const ChunkBlock<double>& block) {                                         \
-            chunk_kernel::sum_block<Core, DoubleTile>(block);                                               \
-        }                                                                                                   \
-        template <class Core>                                                                               \
-        TARGET static void narrow(const NarrowBlock& block) {                                               \
-            chunk_kernel::sum_narrow<Core, width, rows>(block);                                             \
-        }                                                                                                   \
+            return pack_kernel::pack<Stored>(from, stride, count, to);                                       \
+        }                                                                                                    \
+        TARGET static void chunk_of_squares_float(const ChunkBlock<float>& block) {                          \
+            chunk_kernel::sum_block<SumOfSquares, FloatTile>(block);                                         \
+        }                                                                                                    \
+        template <class Core>                                                                                \
+        TARGET static void chunk(const ChunkBlock<double>& block) {                                          \
+            chunk_kernel::sum_block<Core, DoubleTile>(block);                                                \
+        }                                                                                                    \
+        template <class Core>                                                                                \
+        TARGET static void narrow(const NarrowBlock& block) {                                                \
+            chunk_kernel::sum_narrow<Core, width, rows>(block);                                              \
+        }                                                                                                    \
     };
 
 using Avx512Float = Direct<16, 4, 4>;
@@ -61,10 +61,11 @@ constexpr CoreKernels core_kernels() {
 template <class Set>
 constexpr Kernels table() {
     return {
-        .pack_float = {Set::template pack<Half, float>, Set::template pack<BrainFloat, float>, Set::template pack<float, float>,
-                       nullptr, Set::template pack<std::int8_t, float>, Set::template pack<std::int16_t, float>, nullptr, nullptr,
-                       Set::template pack<std::uint8_t, float>, Set::template pack<std::uint16_t, float>, nullptr, nullptr,
-                       Set::template pack<Boolean, float>},
+        .pack_float = {Set::template pack<Half, float>, Set::template pack<BrainFloat, float>,
+                       Set::template pack<float, float>, nullptr, Set::template pack<std::int8_t, float>,
+                       Set::template pack<std::int16_t, float>, nullptr, nullptr,
+                       Set::template pack<std::uint8_t, float>, Set::template pack<std::uint16_t, float>, nullptr,
+                       nullptr, Set::template pack<Boolean, float>},
         .pack_double = {Set::template pack<Half, double>, Set::template pack<BrainFloat, double>,
                         Set::template pack<float, double>, Set::template pack<double, double>,
                         Set::template pack<std::int8_t, double>, Set::template pack<std::int16_t, double>,

@@ -55,7 +55,6 @@ struct NarrowBlock {
     std::size_t ld_sums;
 };
 
-
 struct CoreKernels {
     void (*chunk)(const ChunkBlock<double>&);
     void (*narrow)(const NarrowBlock&);

@@ -70,13 +70,16 @@ template <class T, class Stored>
 }
 
 /// True where every value of the type is a float.
-[[nodiscard]] constexpr bool fits_float(ScalarType scalar) { return size_of(scalar) <= 2 || scalar == ScalarType::float32; }
+[[nodiscard]] constexpr bool fits_float(ScalarType scalar) {
+    return size_of(scalar) <= 2 || scalar == ScalarType::float32;
+}
 
 /// The address of coordinate (row, column).
 [[nodiscard]] inline const void* address_of(const PointCloud& points, std::size_t row, std::size_t column) {
     const std::ptrdiff_t elements = static_cast<std::ptrdiff_t>(row) * points.point_stride +
                                     static_cast<std::ptrdiff_t>(column) * points.coordinate_stride;
-    return static_cast<const unsigned char*>(points.data) + elements * static_cast<std::ptrdiff_t>(size_of(points.scalar));
+    return static_cast<const unsigned char*>(points.data) +
+           elements * static_cast<std::ptrdiff_t>(size_of(points.scalar));
 }
 
 }  // namespace adabet

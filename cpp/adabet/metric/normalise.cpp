@@ -39,7 +39,8 @@ double sum_of(const double* values, std::size_t count, F&& f) {
     return sum;
 }
 
-RowNorm find_row_norm(const PointCloud& points, Metric metric, const Kernels& table, std::size_t row, ChunkBuffer& values) {
+RowNorm find_row_norm(const PointCloud& points, Metric metric, const Kernels& table, std::size_t row,
+                      ChunkBuffer& values) {
     double least = infinity<double>;
     double most = -infinity<double>;
     for_each_chunk(points, table, row, values, [&](const double* x, std::size_t count) {
@@ -59,8 +60,9 @@ RowNorm find_row_norm(const PointCloud& points, Metric metric, const Kernels& ta
     norm.norm = 1.0;
     if (metric == Metric::correlation) {
         double sum = 0.0;
-        for_each_chunk(points, table, row, values,
-                       [&](const double* x, std::size_t count) { sum += sum_of(x, count, [&](double v) { return norm(v); }); });
+        for_each_chunk(points, table, row, values, [&](const double* x, std::size_t count) {
+            sum += sum_of(x, count, [&](double v) { return norm(v); });
+        });
         norm.mean = sum / static_cast<double>(points.d);
     }
     double squares = 0.0;
@@ -78,8 +80,8 @@ std::string spelled(double value) {
 
 }  // namespace
 
-void find_row_norms(const PointCloud& points, Metric metric, const Kernels& table, const Execution& execution, int n_threads,
-                    RowNorm* norms) {
+void find_row_norms(const PointCloud& points, Metric metric, const Kernels& table, const Execution& execution,
+                    int n_threads, RowNorm* norms) {
     const Execution part{.budget = execution.budget, .n_threads = n_threads, .checkpoint = execution.checkpoint};
     parallel_for(part, points.n, [&](std::size_t row, int) {
         const PlainFloatMode mode;
@@ -90,8 +92,9 @@ void find_row_norms(const PointCloud& points, Metric metric, const Kernels& tabl
         if (norms[row].norm != 0.0) continue;
         // scipy returns nan here, scikit-learn (cosine) takes the zero row as it is: neither is a distance.
         const bool constant = metric == Metric::correlation;
-        throw InvalidInput("x: row " + std::to_string(row) + (constant ? " is constant" : " is zero") + ", so it has no " +
-                           (constant ? "correlation" : "cosine") + " distance; drop such rows or choose another metric");
+        throw InvalidInput("x: row " + std::to_string(row) + (constant ? " is constant" : " is zero") +
+                           ", so it has no " + (constant ? "correlation" : "cosine") +
+                           " distance; drop such rows or choose another metric");
     }
 }
 
@@ -101,12 +104,13 @@ void throw_non_finite(const PointCloud& points, const Kernels& table) {
     for (std::size_t row = 0; row < points.n; ++row) {
         for (std::size_t first = 0; first < points.d; first += values.size()) {
             const std::size_t count = std::min(values.size(), points.d - first);
-            const std::uint8_t marks = pack(address_of(points, row, first), points.coordinate_stride, count, values.data());
+            const std::uint8_t marks =
+                pack(address_of(points, row, first), points.coordinate_stride, count, values.data());
             if ((marks & mark_non_finite) == 0) continue;
             for (std::size_t k = 0; k < count; ++k)
                 if (!std::isfinite(values[k]))
-                    throw InvalidInput("x: expected finite coordinates, got " + spelled(values[k]) + " at row " + std::to_string(row) +
-                                       ", column " + std::to_string(first + k));
+                    throw InvalidInput("x: expected finite coordinates, got " + spelled(values[k]) + " at row " +
+                                       std::to_string(row) + ", column " + std::to_string(first + k));
         }
     }
     throw InvalidInput("x: expected finite coordinates; the points changed during the call");

@@ -20,8 +20,8 @@ struct RowNorm {
 };
 
 /// For cosine and correlation. Throws InvalidInput for a row without a direction (zero, or for correlation constant).
-void find_row_norms(const PointCloud& points, Metric metric, const Kernels& table, const Execution& execution, int n_threads,
-                    RowNorm* norms);
+void find_row_norms(const PointCloud& points, Metric metric, const Kernels& table, const Execution& execution,
+                    int n_threads, RowNorm* norms);
 
 /// Throws InvalidInput that names the first NaN or infinity, in row order; the caller has seen that there is one.
 [[noreturn]] void throw_non_finite(const PointCloud& points, const Kernels& table);

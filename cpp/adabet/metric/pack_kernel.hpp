@@ -63,7 +63,8 @@ ADABET_INLINE std::uint8_t pack(const void* first, std::ptrdiff_t stride, std::s
         for (std::size_t k = 0; k < count; ++k) to[k] = load_as<double>(from[static_cast<std::ptrdiff_t>(k) * stride]);
     }
     std::uint64_t non_finite = 0;
-    for (std::size_t k = 0; k < count; ++k) non_finite |= std::abs(to[k]) <= std::numeric_limits<double>::max() ? 0U : 1U;
+    for (std::size_t k = 0; k < count; ++k)
+        non_finite |= std::abs(to[k]) <= std::numeric_limits<double>::max() ? 0U : 1U;
     return non_finite != 0 ? mark_non_finite : mark_none;
 }
 

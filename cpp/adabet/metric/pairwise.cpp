@@ -51,12 +51,14 @@ public:
         panels_.reserve(workers * plan.n_panels);
         for (std::size_t k = 0; k < workers * plan.n_panels; ++k) panels_.emplace_back(plan, execution.budget);
         sums_.reserve(workers * plan.n_sums);
-        for (std::size_t k = 0; k < workers * plan.n_sums; ++k) sums_.push_back(make_buffer<double>(execution.budget, plan.sums));
+        for (std::size_t k = 0; k < workers * plan.n_sums; ++k)
+            sums_.push_back(make_buffer<double>(execution.budget, plan.sums));
     }
 
     void run() {
         auto partials = make_buffer<double>(execution_.budget, plan_.n_partials * plan_.sums);
-        const Execution part{.budget = execution_.budget, .n_threads = plan_.workers, .checkpoint = execution_.checkpoint};
+        const Execution part{
+            .budget = execution_.budget, .n_threads = plan_.workers, .checkpoint = execution_.checkpoint};
         parallel_for(part, plan_.n_tasks, [&](std::size_t task, int worker) {
             const PlainFloatMode mode;
             const auto w = static_cast<std::size_t>(worker);
@@ -88,7 +90,8 @@ private:
         write_block(source_.points, metric_, source_.table, sums, plan_.block, block);
     }
 
-    void add_chunk(const Panel<T>& a, std::size_t n_a, const Panel<T>& b, std::size_t n_b, std::size_t chunk, double* sums) {
+    void add_chunk(const Panel<T>& a, std::size_t n_a, const Panel<T>& b, std::size_t n_b, std::size_t chunk,
+                   double* sums) {
         const ChunkBlock<T> block{.a = a.values(),
                                   .b = b.values(),
                                   .n_a = n_a,
@@ -215,7 +218,8 @@ void pairwise_distances_on(Isa isa, const PointCloud& points, Metric metric, Rea
 }
 
 template <class Real>
-void pairwise_distances(const PointCloud& points, Metric metric, Real* out, std::size_t stride, const Execution& execution) {
+void pairwise_distances(const PointCloud& points, Metric metric, Real* out, std::size_t stride,
+                        const Execution& execution) {
     pairwise_distances_on(active_isa(), points, metric, out, stride, execution);
 }
 

@@ -11,10 +11,10 @@ namespace adabet {
 namespace {
 
 constexpr std::size_t row_multiple = 8;
-constexpr std::size_t largest_block = 128;       // 2 x 128 rows of a chunk fill a 1 MiB second-level cache
-constexpr std::size_t smallest_block = 32;       // below, packing costs as much as the pairs
-constexpr std::size_t most_rows_by_groups = 256; // beyond, the kept partial sums grow past a few percent of the input
-constexpr double worth_a_thread = 2e6;           // coordinate differences: about what starting a thread costs
+constexpr std::size_t largest_block = 128;        // 2 x 128 rows of a chunk fill a 1 MiB second-level cache
+constexpr std::size_t smallest_block = 32;        // below, packing costs as much as the pairs
+constexpr std::size_t most_rows_by_groups = 256;  // beyond, the kept partial sums grow past a few percent of the input
+constexpr double worth_a_thread = 2e6;            // coordinate differences: about what starting a thread costs
 
 constexpr std::size_t round_up(std::size_t a, std::size_t multiple) { return chain::ceil_div(a, multiple) * multiple; }
 
@@ -44,7 +44,9 @@ PairwisePlan plan_pairwise(const PointCloud& points, Metric metric, std::size_t 
         plan.n_partials = groups;
     } else {
         plan.block = largest_block;
-        while (threads > 1 && plan.block > smallest_block && triangle(chain::ceil_div(points.n, plan.block)) < 4 * threads) plan.block /= 2;
+        while (threads > 1 && plan.block > smallest_block &&
+               triangle(chain::ceil_div(points.n, plan.block)) < 4 * threads)
+            plan.block /= 2;
         plan.block = std::min(plan.block, round_up(points.n, row_multiple));
         plan.n_blocks = chain::ceil_div(points.n, plan.block);
         plan.n_tasks = triangle(plan.n_blocks);

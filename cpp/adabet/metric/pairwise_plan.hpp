@@ -25,7 +25,9 @@ struct PairwisePlan {
 };
 
 /// True for the metrics whose rows are normalised first.
-[[nodiscard]] constexpr bool normalises(Metric metric) { return metric == Metric::cosine || metric == Metric::correlation; }
+[[nodiscard]] constexpr bool normalises(Metric metric) {
+    return metric == Metric::cosine || metric == Metric::correlation;
+}
 
 [[nodiscard]] PairwisePlan plan_pairwise(const PointCloud& points, Metric metric, std::size_t real_size, int n_threads);
 

@@ -63,14 +63,17 @@ public:
     [[nodiscard]] std::size_t ld() const { return ld_; }
 
 private:
-    static std::uint8_t pack_row(const PackSource& source, std::size_t row, std::size_t column, std::size_t count, T* to) {
+    static std::uint8_t pack_row(const PackSource& source, std::size_t row, std::size_t column, std::size_t count,
+                                 T* to) {
         const PointCloud& points = source.points;
         const auto scalar = static_cast<std::size_t>(points.scalar);
         std::uint8_t marks = mark_none;
         if constexpr (sizeof(T) == sizeof(float)) {
-            marks = source.table.pack_float[scalar](address_of(points, row, column), points.coordinate_stride, count, to);
+            marks =
+                source.table.pack_float[scalar](address_of(points, row, column), points.coordinate_stride, count, to);
         } else {
-            marks = source.table.pack_double[scalar](address_of(points, row, column), points.coordinate_stride, count, to);
+            marks =
+                source.table.pack_double[scalar](address_of(points, row, column), points.coordinate_stride, count, to);
         }
         if ((marks & mark_non_finite) != 0) throw_non_finite(points, source.table);
         if constexpr (sizeof(T) == sizeof(double)) {
