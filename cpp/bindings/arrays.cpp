@@ -181,14 +181,16 @@ ArrayView view_dlpack(const py::object& x) {
 
 }  // namespace
 
-PointCloud ArrayView::points(std::size_t index) const {
-    const auto* first = static_cast<const char*>(data);
-    if (ndim == 1) return {first, scalar, 1, shape[0], 0, strides[0]};
-    const std::size_t row = ndim - 2;
-    if (ndim == 3 && shape[1] != 0 && shape[2] != 0) {
-        first += static_cast<std::ptrdiff_t>(index) * strides[0] * static_cast<std::ptrdiff_t>(size_of(scalar));
-    }
-    return {first, scalar, shape[row], shape[row + 1], strides[row], strides[row + 1]};
+ArrayView ArrayView::at(std::size_t index) const {
+    ArrayView entry{data, scalar, ndim - 1, {shape[1], shape[2]}, {strides[1], strides[2]}, owner};
+    const auto bytes = static_cast<std::ptrdiff_t>(size_of(scalar));
+    entry.data = static_cast<const char*>(data) + static_cast<std::ptrdiff_t>(index) * strides[0] * bytes;
+    return entry;
+}
+
+PointCloud ArrayView::points() const {
+    if (ndim == 1) return {data, scalar, 1, shape[0], 0, strides[0]};
+    return {data, scalar, shape[0], shape[1], strides[0], strides[1]};
 }
 
 ArrayView view_array(const py::object& x) {

@@ -19,8 +19,10 @@ struct ArrayView {
     std::array<std::ptrdiff_t, 3> strides{};  ///< in elements
     std::shared_ptr<void> owner;              ///< keeps the memory alive
 
-    /// The last two axes (the last one, as a single row) as points; `index` along the first of three.
-    [[nodiscard]] PointCloud points(std::size_t index = 0) const;
+    /// Entry `index` of the first axis, an array with one axis less.
+    [[nodiscard]] ArrayView at(std::size_t index) const;
+    /// Two axes as points and coordinates; one axis as a single row.
+    [[nodiscard]] PointCloud points() const;
 };
 
 /// A NumPy array, or anything with __dlpack__ in the host's memory. Nothing is copied.

@@ -63,7 +63,7 @@ std::vector<Input> read_clouds(const py::object& xs, bool distance_matrix) {
         const ArrayView stack = view_array(xs);
         if (stack.ndim == 1 || (stack.ndim == 2 && !distance_matrix))
             throw InvalidInput("xs must have 3 axes (b, n, d)");
-        for (std::size_t i = 0; i < stack.shape[0]; ++i) inputs.emplace_back(stack, i, distance_matrix);
+        for (std::size_t i = 0; i < stack.shape[0]; ++i) inputs.emplace_back(stack.at(i), distance_matrix);
         return inputs;
     }
     for (const py::handle x : xs) {

@@ -61,21 +61,14 @@ Input::Input(const py::object& x, bool distance_matrix) {
         return;
     }
     array_ = view_array(x);
-    if (array_.ndim > 2) throw InvalidInput("x has 3 axes, expected 2");
-    values_ = array_.points();
     read(distance_matrix);
 }
 
-Input::Input(const ArrayView& stack, std::size_t index, bool distance_matrix)
-    : array_(stack), values_(stack.points(index)) {
-    if (stack.ndim == 2) {  // a stack of condensed matrices
-        values_ = {static_cast<const char*>(values_.data), stack.scalar, 1, stack.shape[1], 0, stack.strides[1]};
-        array_.ndim = 1;
-    }
-    read(distance_matrix);
-}
+Input::Input(ArrayView array, bool distance_matrix) : array_(std::move(array)) { read(distance_matrix); }
 
 void Input::read(bool distance_matrix) {
+    if (array_.ndim > 2) throw InvalidInput("x has 3 axes, expected 2");
+    values_ = array_.points();
     n_ = values_.n;
     if (!distance_matrix) {
         if (array_.ndim == 1) throw InvalidInput("x has 1 axis, expected a point cloud of shape (n, d)");

@@ -18,10 +18,8 @@ class Input {
 public:
     /// `x` is an array (2-D, or 1-D for a condensed matrix), or for a sparse matrix a tuple (n, rows, columns, lengths).
     Input(const pybind11::object& x, bool distance_matrix);
-    /// Points `index` of a stack.
-    Input(const ArrayView& stack, std::size_t index, bool distance_matrix);
+    Input(ArrayView array, bool distance_matrix);
 
-    [[nodiscard]] bool is_points() const { return form_ == Form::points; }
     [[nodiscard]] const PointCloud& points() const { return values_; }
     [[nodiscard]] std::size_t n() const { return n_; }
 

@@ -259,7 +259,7 @@ def h1(
     >>> bars.intervals
     array([[2.      , 2.236068]], dtype=float32)
     >>> bars.birth_edges.tolist(), bars.death_edges.tolist()
-    ([[2, 3]], [[1, 3]])
+    ([[2, 3]], [[0, 2]])
     >>> bars.h0.tolist()
     [[0.0, 1.0], [0.0, 1.0], [0.0, 2.0], [0.0, inf]]
     """
