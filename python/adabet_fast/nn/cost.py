@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from adabet_fast.nn.guard import random_states
+from adabet_fast.nn.guard import random_states_kept
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def training_cost(model: nn.Module, step: Callable[[], torch.Tensor], optimizer:
                 saved[pointer] = size
         return tensor
 
-    with _put_back(model, optimizer):
+    with random_states_kept(), _put_back(model, optimizer):
         optimizer.zero_grad(set_to_none=True)
         for parameter in model.parameters():
             parameter.grad = None
@@ -126,7 +126,6 @@ def _tensors(state: Any) -> Iterator[torch.Tensor]:
 
 @contextmanager
 def _put_back(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    restore_random = random_states()
     values = [(tensor, tensor.detach().clone()) for tensor in _own_tensors(model)]
     gradients = [(parameter, parameter.grad) for parameter in model.parameters()]
     others = [(p, p.grad) for group in optimizer.param_groups for p in group["params"]]
@@ -148,4 +147,3 @@ def _put_back(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[No
         for group, before in zip(optimizer.param_groups, groups, strict=True):
             group.clear()
             group.update(before)
-        restore_random()

@@ -16,12 +16,11 @@ from adabet_fast.errors import InvalidInputError
 
 @contextmanager
 def only_read(model: nn.Module) -> Iterator[None]:
-    """Run the body in eval mode without gradients, and put the model and all random states back, also after an error.
+    """Run the body in eval mode without gradients, and put the model back, also after an error.
 
-    Put back are the training flag of every module, the values and the identity of every buffer, and the random states
-    of torch (CPU, CUDA, MPS), NumPy and Python. Modes are set on the flags themselves, not by ``model.eval()``, which
-    some models override with lasting effects. Compiled parts run eagerly and the fused transformer path is off inside,
-    since neither runs hooks.
+    Put back are the training flag of every module, and the values and the identity of every buffer. Modes are set on
+    the flags themselves, not by ``model.eval()``, which some models override with lasting effects. Compiled parts run
+    eagerly and the fused transformer path is off inside, since neither runs hooks.
 
     Parameters
     ----------
@@ -44,7 +43,7 @@ def only_read(model: nn.Module) -> Iterator[None]:
     """
     versions = {name: parameter._version for name, parameter in model.named_parameters()}
     with ExitStack() as undo:
-        for restore in (random_states(), _buffers(model), _modes(model), _fused_transformers()):
+        for restore in (_buffers(model), _modes(model), _fused_transformers()):
             undo.callback(restore)
         if _is_compiled(model):
             undo.enter_context(_run_eagerly())
@@ -95,26 +94,25 @@ def _buffers(model: nn.Module) -> Callable[[], None]:
     return restore
 
 
-def random_states() -> Callable[[], None]:
-    """Note the random states of torch (CPU, CUDA, MPS), NumPy and Python; return what puts them back."""
-    restores: list[Callable[[], None]] = []
-    cpu = torch.get_rng_state()
-    restores.append(lambda: torch.set_rng_state(cpu))
-    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002 (the global state is meant)
-    restores.append(lambda: np.random.set_state(numpy_state))  # noqa: NPY002
-    restores.append(lambda: random.setstate(python_state))
-    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        cuda = torch.cuda.get_rng_state_all()
-        restores.append(lambda: torch.cuda.set_rng_state_all(cuda))
-    if torch.backends.mps.is_available():
-        mps = torch.mps.get_rng_state()
-        restores.append(lambda: torch.mps.set_rng_state(mps))
+@contextmanager
+def random_states_kept() -> Iterator[None]:
+    """Put the random states of torch (CPU, CUDA, MPS), NumPy and Python back after the body.
 
-    def restore() -> None:
-        for each in restores:
-            each()
-
-    return restore
+    >>> first = torch.get_rng_state()
+    >>> with random_states_kept():
+    ...     _ = torch.rand(3)
+    >>> torch.equal(torch.get_rng_state(), first)
+    True
+    """
+    with ExitStack() as undo:
+        undo.callback(torch.set_rng_state, torch.get_rng_state())
+        undo.callback(np.random.set_state, np.random.get_state())  # noqa: NPY002 (the global state is meant)
+        undo.callback(random.setstate, random.getstate())
+        if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+            undo.callback(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all())
+        if torch.backends.mps.is_available():
+            undo.callback(torch.mps.set_rng_state, torch.mps.get_rng_state())
+        yield
 
 
 def _fused_transformers() -> Callable[[], None]:

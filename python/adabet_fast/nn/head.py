@@ -32,8 +32,11 @@ class HeadTrace:
     outputs: dict[str, weakref.ref[torch.Tensor]] = field(default_factory=dict)
     logits: list[str] = field(default_factory=list)
 
-    def layer_returned(self, layer: Layer, output: object) -> None:
-        """Note one call of a linear layer or a convolution."""
+    def layer_returned(self, layer: Layer, inputs: object, output: object) -> None:
+        """Note one call: what feeds a later layer is no logits, and the output of a linear layer may be."""
+        for given in tensors_of(inputs):
+            for name in [name for name, ref in self.outputs.items() if ref() is given]:
+                del self.outputs[name]
         if not isinstance(layer.module, (nn.Linear, nn.Bilinear, *_CONVOLUTIONS)) or not isinstance(
             output, torch.Tensor
         ):

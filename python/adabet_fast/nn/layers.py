@@ -185,8 +185,8 @@ def check_model(model: object) -> nn.Module:
         For what is not a ``torch.nn.Module``, for TorchScript, for DDP and FSDP wrappers, and for parameters without
         values (lazy ones, the meta device) or that are shared out among ranks.
     """
-    while isinstance(model, nn.Module):
-        inner = vars(model)["_modules"].get("_orig_mod")
+    while isinstance(model, nn.Module) and not isinstance(model, torch.jit.ScriptModule):
+        inner = model._modules.get("_orig_mod")
         if inner is None and isinstance(model, nn.DataParallel):
             inner = model.module
         if inner is None:

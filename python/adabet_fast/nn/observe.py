@@ -125,9 +125,9 @@ class _Pass:
             yield
 
     def _hook(self, layer: Layer) -> Callable[[nn.Module, Any, object], None]:
-        def returned(_module: nn.Module, _inputs: Any, output: object) -> None:
+        def returned(_module: nn.Module, inputs: Any, output: object) -> None:
             if self.trace is not None:
-                self.trace.layer_returned(layer, output)
+                self.trace.layer_returned(layer, inputs, output)
             if layer.name in self.seen.problems:
                 return
             try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -101,8 +101,8 @@ class Settings:
     dtype: str = "float32"
     batch_sizes: tuple[int, ...] = ()
     merged: int | None = None
-    seconds_forward: float = 0.0
-    seconds_homology: float = 0.0
+    seconds_forward: float = field(default=0.0, compare=False)
+    seconds_homology: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,20 @@ class LayerScores(Sequence[LayerScore]):
         How it was recognised, or why there is none.
     fingerprint
         Names, shapes and dtypes of the model's parameters.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from adabet_fast import score_layers
+    >>> _ = torch.manual_seed(0)
+    >>> network = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 3))
+    >>> scores = score_layers(network, [torch.randn(8, 2) for _ in range(5)])
+    >>> by_size = scores.rescore("size")
+    >>> [layer.name for layer in by_size.ranked()]
+    ['2', '0']
+    >>> by_size.select(rho=0.5).trained_layers
+    ('0', '2')
     """
 
     layers: tuple[LayerScore, ...]
@@ -183,7 +197,7 @@ class LayerScores(Sequence[LayerScore]):
         always_train: str | Sequence[str] | None = "auto",
     ) -> Selection:
         """Choose the best layers; see :func:`adabet_fast.nn.select_layers` for the parameters."""
-        from adabet_fast.nn.selection import choose  # selections know scores, not the other way round
+        from adabet_fast.nn.choice import choose  # choices know scores, not the other way round
 
         return choose(self, rho, rounding=rounding, always_train=always_train)
 
@@ -203,7 +217,7 @@ class LayerScores(Sequence[LayerScore]):
         -------
         Selection
         """
-        from adabet_fast.nn.selection import choose_named
+        from adabet_fast.nn.choice import choose_named
 
         return choose_named(self, layers, always_train=always_train)
 
@@ -324,7 +338,7 @@ def with_ranks(layers: Sequence[LayerScore]) -> tuple[LayerScore, ...]:
 
 
 def _known(kind: type[LayerScore] | type[Settings], data: Mapping[str, Any]) -> dict[str, Any]:
-    names = {field.name for field in fields(kind)}
+    names = {each.name for each in fields(kind)}
     return {key: value for key, value in data.items() if key in names}
 
 

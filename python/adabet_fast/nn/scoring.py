@@ -24,6 +24,7 @@ from adabet_fast.nn.criteria import (
     check_criterion,
 )
 from adabet_fast.nn.fingerprint import Fingerprint
+from adabet_fast.nn.guard import random_states_kept
 from adabet_fast.nn.head import find_head
 from adabet_fast.nn.layers import Layer, check_model, find_layers
 from adabet_fast.nn.observe import How, Observation, observe
@@ -143,18 +144,18 @@ def score_layers(
         raise InvalidInputError(f"sample_axis: expected an axis from 0 on, got {sample_axis!r}")
     network = check_model(model)
     layers = find_layers(network)
-    drawn = take_batches(batches, n_batches)
-    merged = len(drawn) if merge_batches and len(drawn) > 1 else None
-    if merged:
-        drawn = [merge(drawn, sample_axis)]
-    seen = observe(network, layers, drawn, How(forward, find_reduction(reduce), mask, sample_axis))
-    _check_samples(seen.batch_sizes, pooling)
-    started = perf_counter()
+    how = How(forward, find_reduction(reduce), mask, sample_axis)
     engine = {"dtype": dtype, "backend": backend, "n_threads": n_threads}
     measured: dict[str, _Measured] = {}
-    for group in _groups(layers, seen, pooling):
-        measured |= _measure(group, score, engine)
-    seconds_homology = perf_counter() - started
+    with random_states_kept():  # a shuffling loader draws from them too
+        drawn = take_batches(batches, n_batches)
+        merged = len(drawn) if merge_batches and len(drawn) > 1 else None
+        seen = observe(network, layers, [merge(drawn, sample_axis)] if merged else drawn, how)
+        _check_samples(seen.batch_sizes, pooling)
+        started = perf_counter()
+        for group in _groups(layers, seen, pooling):
+            measured |= _measure(group, score, engine)
+        seconds_homology = perf_counter() - started
     entries = [_entry(layer, seen, measured.get(layer.name), score, normalize) for layer in layers]
     head, reason = find_head(network, layers, seen.trace)
     settings = Settings(
