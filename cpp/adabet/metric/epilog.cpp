@@ -71,42 +71,61 @@ template <class Real>
                                  : "float64 (largest value 1.8e308); rescale the points"));
 }
 
+/// The distances of `row` to the rows from `first` on.
+template <class Real>
+void distances_of_row(const PointCloud& points, Metric metric, const Kernels& table, std::size_t row, std::size_t first,
+                      const double* sums, std::size_t count, Real* to) {
+    to_distances(metric, sums, count, to);
+    if constexpr (sizeof(Real) == sizeof(double)) {
+        if (metric == Metric::euclidean)
+            for (std::size_t j = 0; j < count; ++j)
+                if (!(sums[j] >= smallest_sound_sum && sums[j] <= std::numeric_limits<double>::max()))
+                    to[j] = scaled_distance(points, table, row, first + j, sums[j] > 1.0);
+    }
+    unsigned overflow = 0;
+    for (std::size_t j = 0; j < count; ++j) overflow |= to[j] <= std::numeric_limits<Real>::max() ? 0U : 1U;
+    if (overflow == 0) return;
+    for (std::size_t j = 0; j < count; ++j)
+        if (!(to[j] <= std::numeric_limits<Real>::max())) throw_overflow<Real>(row, first + j);
+}
+
+/// A part of a block, kept in the first-level cache between its two writings. A row is a cache line longer than a power of
+/// two: reading it down the columns would otherwise meet the same few cache sets.
+constexpr std::size_t tile_rows = 32;
+constexpr std::size_t tile_columns = 64;
+template <class Real>
+using Tile = std::array<std::array<Real, tile_columns + 64 / sizeof(Real)>, tile_rows>;
+
 }  // namespace
 
 template <class Real>
 void write_block(const PointCloud& points, Metric metric, const Kernels& table, const double* sums, std::size_t ld_sums,
                  const BlockOutput<Real>& block) {
     const bool diagonal = block.first_a == block.first_b;
-    for (std::size_t i = 0; i < block.n_a; ++i) {
-        const std::size_t row = block.first_a + i;
-        const double* from = sums + i * ld_sums;
-        Real* to = block.out + row * block.stride + block.first_b;
-        const std::size_t first_j = diagonal ? i + 1 : 0;
-        if (diagonal) to[i] = Real{0};
-        if (first_j >= block.n_b) continue;
-        to_distances(metric, from + first_j, block.n_b - first_j, to + first_j);
-        if constexpr (sizeof(Real) == sizeof(double)) {
-            if (metric == Metric::euclidean)
-                for (std::size_t j = first_j; j < block.n_b; ++j)
-                    if (!(from[j] >= smallest_sound_sum && from[j] <= std::numeric_limits<double>::max()))
-                        to[j] = scaled_distance(points, table, row, block.first_b + j, from[j] > 1.0);
-        }
-        bool overflow = false;
-        for (std::size_t j = first_j; j < block.n_b; ++j) overflow |= !(to[j] <= std::numeric_limits<Real>::max());
-        if (overflow)
-            for (std::size_t j = first_j; j < block.n_b; ++j)
-                if (!(to[j] <= std::numeric_limits<Real>::max())) throw_overflow<Real>(row, block.first_b + j);
-    }
-    // The mirror image, in squares that fit the first-level cache.
-    constexpr std::size_t square = 32;
-    for (std::size_t i0 = 0; i0 < block.n_a; i0 += square)
-        for (std::size_t j0 = diagonal ? i0 : 0; j0 < block.n_b; j0 += square)
-            for (std::size_t j = j0; j < std::min(j0 + square, block.n_b); ++j) {
-                const std::size_t end_i = std::min({i0 + square, block.n_a, diagonal ? j : block.n_a});
-                Real* to = block.out + (block.first_b + j) * block.stride + block.first_a;
-                const Real* from = block.out + block.first_a * block.stride + block.first_b + j;
-                for (std::size_t i = i0; i < end_i; ++i) to[i] = from[i * block.stride];
+    Tile<Real> tile;
+    if (diagonal)
+        for (std::size_t i = 0; i < block.n_a; ++i)
+            block.out[(block.first_a + i) * block.stride + block.first_a + i] = Real{0};
+    for (std::size_t i0 = 0; i0 < block.n_a; i0 += tile_rows) {
+        const std::size_t end_i = std::min(i0 + tile_rows, block.n_a);
+        for (std::size_t j0 = diagonal ? i0 : 0; j0 < block.n_b; j0 += tile_columns) {
+            const std::size_t end_j = std::min(j0 + tile_columns, block.n_b);
+            for (std::size_t i = i0; i < end_i; ++i) {
+                const std::size_t begin_j = diagonal ? std::max(j0, i + 1) : j0;
+                if (begin_j >= end_j) continue;
+                const std::size_t row = block.first_a + i;
+                Real* to = tile[i - i0].data() + (begin_j - j0);
+                distances_of_row(points, metric, table, row, block.first_b + begin_j, sums + i * ld_sums + begin_j,
+                                 end_j - begin_j, to);
+                std::copy_n(to, end_j - begin_j, block.out + row * block.stride + block.first_b + begin_j);
             }
+            for (std::size_t j = j0; j < end_j; ++j) {
+                Real* mirrored = block.out + (block.first_b + j) * block.stride + block.first_a;
+                const std::size_t last_i = diagonal ? std::min(end_i, j) : end_i;
+                for (std::size_t i = i0; i < last_i; ++i) mirrored[i] = tile[i - i0][j - j0];
+            }
+        }
+    }
 }
 
 template void write_block<float>(const PointCloud&, Metric, const Kernels&, const double*, std::size_t,
