@@ -63,11 +63,11 @@ def protocol(known: Preparation, titles: Mapping[str, str]) -> str:
     recipe = s.fine_tuning
     text = f"""The same for all {len(titles)} strategies: {known.n_labelled} labelled images ({s.images_per_class} a
         class), a fresh head, Adam, {plural(recipe.epochs, "epoch")} in batches of {recipe.batch_size}, a learning rate
-        of {recipe.learning_rate:g} that falls to 0 along a cosine (one rate for all, so not the best for each). The
-        seed draws the labelled images, the head's first weights, the order of the batches and the random layers. 1/|a|,
-        raw b1 and random train as many layers as AdaBet; matched random's have as many parameters, too (to 10 % where
-        such layers were drawn). Frozen BatchNorm keeps its statistics. Accuracy in %, taken once, after the last epoch,
-        on {known.n_target_test} images held out:"""
+        of {recipe.learning_rate:g} that falls to 0 along a cosine (one rate for all, so not the best for each; --lr
+        tries another). The seed draws the labelled images, the head's first weights, the order of the batches and the
+        random layers; AdaBet has chosen once, above. 1/|a|, raw b1 and random train as many layers as AdaBet; matched
+        random's have as many parameters, too (to 10 % where such layers were drawn). Frozen BatchNorm keeps its
+        statistics. Accuracy in %, taken once, after the last epoch, on {known.n_target_test} images held out:"""
     return f"{heading(3, 'Fine-tuning on the digits 5-9')}\n{paragraph(text)}\n"
 
 
@@ -96,7 +96,7 @@ def picks(outcome: Outcome, titles: Mapping[str, str], head: str) -> str:
         for run in mine[:1] if same else mine:
             others = ", ".join(name for name in run.layers if name != head)
             text = "all" if key == "full" else others or "none"
-            rows.append([title if run is mine[0] else "", "all" if same else str(run.seed), text])
+            rows.append([title if run is mine[0] else "", "every" if same else str(run.seed), text])
     return "\n" + table(["strategy", "seed", f"layers trained beside the head {head!r}"], rows, align="<><")
 
 
@@ -127,6 +127,7 @@ def verdict(outcome: Outcome, said: Sequence[str]) -> str:
     columns = ["AdaBet against", "difference", "ahead", "behind", "beyond its deviation"]
     meanings = [
         ("difference", "AdaBet's accuracy minus the other's in percentage points, seed by seed: mean ± deviation"),
+        ("beyond", "whether the mean is larger than the deviation: over few seeds a hint, no proof"),
         ("ahead", "seeds in which AdaBet got more images right (behind: fewer)"),
     ]
     rows = [_duel(each) for each in outcome.duels]
@@ -142,13 +143,13 @@ def verdict(outcome: Outcome, said: Sequence[str]) -> str:
     )
 
 
-def percent(share: float) -> str:
-    return f"{round(100 * share, 1) + 0.0:.1f}"  # plus zero: a rounded loss of nothing is no -0.0
+def percent(share: float, digits: int = 1) -> str:
+    return f"{round(100 * share, digits) + 0.0:.{digits}f}"  # plus zero: a rounded loss of nothing is no -0.0
 
 
-def spread(value: Spread) -> str:
+def spread(value: Spread, digits: int = 1) -> str:
     """A share's mean and deviation in percent."""
-    return percent(value.mean) + ("" if value.std is None else f" ± {percent(value.std)}")
+    return percent(value.mean, digits) + ("" if value.std is None else f" ± {percent(value.std, digits)}")
 
 
 def plural(n: int, noun: str) -> str:
@@ -193,6 +194,6 @@ def _summary(summary: Summary, best: bool) -> list[str]:
 
 
 def _duel(each: Duel) -> list[str]:
-    sign = "+" if round(100 * each.difference.mean, 1) >= 0 else ""
+    sign = "+" if round(100 * each.difference.mean, 2) >= 0 else ""
     beyond = {None: "one seed: unknown", True: "yes", False: "no"}[each.exceeds_std]
-    return [each.title, sign + spread(each.difference), str(each.ahead), str(each.behind), beyond]
+    return [each.title, sign + spread(each.difference, 2), str(each.ahead), str(each.behind), beyond]
