@@ -48,7 +48,7 @@ def train(
         for x, y in batches:
             optimizer.zero_grad(set_to_none=True)
             loss = F.cross_entropy(model(x), y)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
         seconds.append(time.perf_counter() - start)
         schedule.step()

@@ -1,7 +1,10 @@
 // Columns with lazily reduced storage against the plain left-to-right reduction: the same pivots, in the same order.
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
+#include <vector>
 
 #include "adabet/persistence/columns.hpp"
 #include "adabet/rips/kernels.hpp"
@@ -12,24 +15,27 @@ namespace {
 
 using adabet::BirthIndex;
 
+/// Columns as sorted lists.
 class Plain {
 public:
-    BirthIndex reduce(std::set<BirthIndex> column) {
+    BirthIndex reduce(std::vector<BirthIndex> column) {
+        std::vector<BirthIndex> sum;
         while (!column.empty()) {
-            const BirthIndex pivot = *column.rbegin();
+            const BirthIndex pivot = column.back();
             const auto stored = columns_.find(pivot);
             if (stored == columns_.end()) {
                 columns_[pivot] = column;
                 return pivot;
             }
-            for (const BirthIndex birth : std::set<BirthIndex>(stored->second))
-                if (!column.erase(birth)) column.insert(birth);
+            sum.clear();
+            std::ranges::set_symmetric_difference(column, stored->second, std::back_inserter(sum));
+            column.swap(sum);
         }
         return -1;
     }
 
 private:
-    std::map<BirthIndex, std::set<BirthIndex>> columns_;
+    std::map<BirthIndex, std::vector<BirthIndex>> columns_;
 };
 
 void compare(std::size_t births, std::size_t n_columns, std::size_t entries, std::uint64_t seed) {
@@ -47,7 +53,7 @@ void compare(std::size_t births, std::size_t n_columns, std::size_t entries, std
                 columns.add(birth);
                 if (!entry_set.erase(birth)) entry_set.insert(birth);
             }
-            const BirthIndex expected = plain.reduce(entry_set);
+            const BirthIndex expected = plain.reduce({entry_set.begin(), entry_set.end()});
             CHECK_EQ(columns.reduce(), expected);
             if (expected >= 0) {
                 ++deaths;
