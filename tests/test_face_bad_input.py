@@ -197,7 +197,7 @@ def test_stacks_of_matrices() -> None:
         with pytest.raises(InvalidInputError, match="expected a stack"):
             betti1_batch(xs, distance_matrix=True)
     for xs in (np.ones((2, 3, 4)), np.ones((2, 5))):
-        with pytest.raises(InvalidInputError, match="square|n \\(n - 1\\)"):
+        with pytest.raises(InvalidInputError, match=r"square|n \(n - 1\)"):
             betti1_batch(xs, distance_matrix=True)
     with pytest.raises(InvalidInputError, match=r"cloud 1: .*\(7, 2\) is 9"):
         betti1_batch(np.stack([SQUARE, changed(SQUARE, (7, 2), 9)]), distance_matrix=True)

@@ -48,9 +48,9 @@ py::array pairwise_distances(const py::object& x, const std::string& metric, con
         using Real = decltype(kind);
         const std::size_t n = input.n();
         // The square is the output, or beside a condensed output half as large the memory in which it is made.
-        const std::size_t square = fixed_bytes(n, false, sizeof(Real)) - fixed_bytes(n, true, sizeof(Real));
-        const std::size_t working =
-            n == 0 ? 0 : pairwise_distances_bytes(input.points(), chosen, sizeof(Real), n_threads);
+        const std::size_t square = square_bytes(n, sizeof(Real));
+        refuse_beyond_budget(square, n, call.execution);
+        const std::size_t working = pairwise_distances_bytes(input.points(), chosen, sizeof(Real), n_threads);
         refuse_beyond_budget(square + (condensed ? square / 2 : 0) + working, n, call.execution);
         return condensed ? condensed_distances<Real>(input.points(), chosen, call.execution)
                          : square_distances<Real>(input.points(), chosen, call.execution);

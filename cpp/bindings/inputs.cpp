@@ -31,15 +31,19 @@ const std::int64_t* indices(const ArrayView& view, std::size_t expected) {
 
 }  // namespace
 
+std::size_t square_bytes(std::size_t n, std::size_t real_size) {
+    return n > most_points ? unbounded : n * n * real_size;
+}
+
 std::size_t fixed_bytes(const PointCloud& points, Metric metric, std::size_t real_size, int n_threads) {
     if (points.n > most_points) return unbounded;
-    return add(points.n * points.n * real_size, std::max(pairwise_distances_bytes(points, metric, real_size, n_threads),
+    return add(square_bytes(points.n, real_size), std::max(pairwise_distances_bytes(points, metric, real_size, n_threads),
                                                          h1_fixed_bytes(points.n, real_size)));
 }
 
 std::size_t fixed_bytes(std::size_t n, bool in_place, std::size_t real_size) {
     if (n > most_points) return unbounded;
-    return add(in_place ? 0 : n * n * real_size, h1_fixed_bytes(n, real_size));
+    return add(in_place ? 0 : square_bytes(n, real_size), h1_fixed_bytes(n, real_size));
 }
 
 void refuse_beyond_budget(std::size_t needed, std::size_t n, const Execution& execution) {

@@ -41,6 +41,9 @@ private:
     std::size_t n_ = 0;
 };
 
+/// Bytes of a square distance matrix. Saturates.
+[[nodiscard]] std::size_t square_bytes(std::size_t n, std::size_t real_size);
+
 /// Bytes that follow from the input's size alone: the distance matrix, unless the caller's own is read in place, and
 /// beside it the working memory of the distances or of the engine, whichever is larger. Saturates.
 [[nodiscard]] std::size_t fixed_bytes(const PointCloud& points, Metric metric, std::size_t real_size, int n_threads);

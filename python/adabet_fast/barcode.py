@@ -153,13 +153,13 @@ class Barcode:
             Where `t` is not numeric or contains NaN.
         """
         try:
-            with np.errstate(over="ignore"):
-                scales = np.asarray(t).astype(self.intervals.dtype, casting="same_kind", copy=False)
-        except (TypeError, ValueError):
-            try:
-                scales = np.asarray(t, dtype=self.intervals.dtype)
-            except (TypeError, ValueError) as error:
-                raise InvalidInputError(f"t cannot be read as numbers: {error}") from None
+            given = np.asarray(t)
+        except ValueError as error:
+            raise InvalidInputError(f"t cannot be read as numbers: {error}") from None
+        if given.dtype.kind not in "fiub":
+            raise InvalidInputError(f"t cannot be read as numbers: it has dtype {given.dtype}")
+        with np.errstate(over="ignore"):
+            scales = given.astype(self.intervals.dtype)
         if np.isnan(scales).any():
             raise InvalidInputError("t contains NaN, expected filtration values")
         born = np.searchsorted(self.births, scales, side="right")
