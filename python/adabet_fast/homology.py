@@ -340,7 +340,7 @@ def _ripser_barcode(x: Any, options: _Options) -> Barcode:
     import_ripser()
     matrix, d = _float32_matrix(x, options)
     h0, intervals = ripser_intervals(matrix, options.threshold)
-    radius = float(matrix.max(axis=1).min()) if len(matrix) else math.inf
+    radius = float(matrix.max(axis=1).min()) if len(matrix) > 1 else math.inf
     return Barcode(intervals, h0, n=len(matrix), d=d, enclosing_radius=radius, backend="ripser", stats=_resident())
 
 
