@@ -20,6 +20,9 @@ from bench import clouds
 
 ripser = pytest.importorskip("ripser").ripser
 
+# ripser.py warns of clouds with more dimensions than points, which is what activations are.
+pytestmark = pytest.mark.filterwarnings("ignore:The input point cloud has more columns")
+
 CLOUDS = ["gauss_d512_n1000", "circle256_n1000", "torus_n1000", "o3_n1000"]
 UNFINISHED = ["random_n1000", "nonmetric_n1000"]  # ripser.py was not done with 500 such points after ten minutes
 

@@ -25,6 +25,7 @@ constexpr std::size_t kSmallestBatch = 4096;
 constexpr std::size_t kLargeBatch = std::size_t{1} << 18;
 /// Edges between two looks at whether all classes are dead.
 constexpr std::size_t kChunk = 1024;
+constexpr std::size_t kCellsPerCheck = 64;
 
 /// Batches hold a sixteenth of the matrix at most: few passes over it, and memory that follows from n.
 std::size_t largest_batch(std::size_t n) { return std::min(std::max(kLargeBatch, n * n / 16), n * n / 2); }
@@ -70,8 +71,10 @@ public:
             kernels_.classify_edges(graph_, scratch_, edges.data() + begin, count, critical_);
             barcode_.stats.edges += count;
             watch.lap(barcode_.stats.seconds_lunes);
-            for (std::size_t i = 0; i < critical_.items.size() && !all_dead(); ++i)
+            for (std::size_t i = 0; i < critical_.items.size() && !all_dead(); ++i) {
+                if (i % kCellsPerCheck == 0) execution_.check();
                 kill(edges[begin + critical_.items[i].edge], i);
+            }
             watch.lap(barcode_.stats.seconds_columns);
         }
     }
