@@ -37,8 +37,9 @@ std::size_t square_bytes(std::size_t n, std::size_t real_size) {
 
 std::size_t fixed_bytes(const PointCloud& points, Metric metric, std::size_t real_size, int n_threads) {
     if (points.n > most_points) return unbounded;
-    return add(square_bytes(points.n, real_size), std::max(pairwise_distances_bytes(points, metric, real_size, n_threads),
-                                                         h1_fixed_bytes(points.n, real_size)));
+    return add(
+        square_bytes(points.n, real_size),
+        std::max(pairwise_distances_bytes(points, metric, real_size, n_threads), h1_fixed_bytes(points.n, real_size)));
 }
 
 std::size_t fixed_bytes(std::size_t n, bool in_place, std::size_t real_size) {

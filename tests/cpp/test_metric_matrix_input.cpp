@@ -17,6 +17,8 @@ namespace {
 
 using namespace adabet;
 
+using Sizes = std::vector<std::size_t>;
+
 constexpr double inf = std::numeric_limits<double>::infinity();
 constexpr double nan_value = std::numeric_limits<double>::quiet_NaN();
 
@@ -74,7 +76,7 @@ bool is_sound(const DistanceMatrix<Real>& m) {
 }
 
 void canonical_matrices_are_borrowed() {
-    for (const std::size_t n : {0, 1, 2, 3, 63, 64, 65, 130}) {
+    for (const std::size_t n : Sizes{0, 1, 2, 3, 63, 64, 65, 130}) {
         for (const int n_threads : {1, 3}) {
             Run run(n_threads);
             const auto entries = random_matrix<float>(n, 7);
@@ -87,7 +89,7 @@ void canonical_matrices_are_borrowed() {
     }
     // Rows further apart than they are long.
     Run run;
-    std::vector<double> wide(3 * 5, -1.0);
+    std::vector<double> wide(15, -1.0);  // three rows, five apart
     for (std::size_t i = 0; i < 3; ++i) {
         for (std::size_t j = 0; j < 3; ++j) wide[i * 5 + j] = i == j ? 0.0 : 1.0;
     }
@@ -126,7 +128,7 @@ void every_flaw_ends_borrowing() {
 }
 
 void other_matrices_are_copied() {
-    for (const std::size_t n : {2, 5, 64, 65, 130}) {
+    for (const std::size_t n : Sizes{2, 5, 64, 65, 130}) {
         for (const int n_threads : {1, 3}) {
             Run run(n_threads);
             const auto entries = random_matrix<double>(n, 3);
@@ -210,10 +212,10 @@ void condensed_matrices() {
         CHECK_EQ(condensed_points(n * (n - 1) / 2), n);
         if (n > 2) CHECK_THROWS_SAYING(InvalidInput, "n (n - 1) / 2", condensed_points(n * (n - 1) / 2 + 1));
     }
-    for (const std::size_t n : {46341, 65537, 92683, 3000000}) CHECK_EQ(condensed_points(n * (n - 1) / 2), n);
+    for (const std::size_t n : Sizes{46341, 65537, 92683, 3000000}) CHECK_EQ(condensed_points(n * (n - 1) / 2), n);
     CHECK_THROWS(InvalidInput, condensed_points(std::size_t{92683} * 92682 / 2 - 1));
 
-    for (const std::size_t n : {1, 2, 5, 64, 131}) {
+    for (const std::size_t n : Sizes{1, 2, 5, 64, 131}) {
         Run run(2);
         const auto full = random_matrix<double>(n, 9);
         std::vector<double> upper;
