@@ -66,9 +66,33 @@ struct Direct {
     static constexpr std::size_t rows_b = B;
 
     template <class Core, class T>
-    static ADABET_INLINE void run(const ChunkBlock<T>& block, std::size_t i, std::size_t j, T (*lanes)[chain::lanes]) {
+    ADABET_INLINE void run(const ChunkBlock<T>& block, std::size_t i, std::size_t j, T (*lanes)[chain::lanes]) {
         run_chains<Core, W, A, B>(block.a + i * block.ld, block.b + j * block.ld, block.ld, block.steps, lanes);
     }
+};
+
+/// Walks the lines of an Ahead, a few at a time.
+class Walk {
+public:
+    explicit Walk(const Ahead& ahead) : ahead_(ahead) {}
+
+    ADABET_INLINE void ask_for(std::size_t lines) {
+        for (; lines > 0 && row_ < ahead_.rows; --lines) {
+            __builtin_prefetch(ahead_.first + static_cast<std::ptrdiff_t>(row_) * ahead_.row_bytes + at_, 0, 2);
+            at_ += line;
+            if (at_ >= ahead_.bytes) {
+                at_ = 0;
+                ++row_;
+            }
+        }
+    }
+    [[nodiscard]] std::size_t lines() const { return ahead_.rows * chain::ceil_div(ahead_.bytes, line); }
+
+private:
+    static constexpr std::size_t line = 64;
+    const Ahead& ahead_;
+    std::size_t row_ = 0;
+    std::size_t at_ = 0;
 };
 
 template <class Core, class Chains, class T>
@@ -77,10 +101,15 @@ ADABET_INLINE void sum_block(const ChunkBlock<T>& block) {
     constexpr std::size_t B = Chains::rows_b;
     alignas(64) T lanes[A * B][chain::lanes];
     double sums[A * B];
+    Chains chains;
+    Walk walk(block.ahead);
+    const std::size_t tiles = (block.n_a / A + 1) * (block.n_b / B + 1);
+    const std::size_t lines_a_tile = (block.diagonal ? 2 : 1) * walk.lines() / tiles + 1;
     for (std::size_t i = 0; i < block.n_a; i += A) {
         const std::size_t first_j = block.diagonal ? (i + 1) / B * B : 0;
         for (std::size_t j = first_j; j < block.n_b; j += B) {
-            Chains::template run<Core>(block, i, j, lanes);
+            walk.ask_for(lines_a_tile);
+            chains.template run<Core>(block, i, j, lanes);
             for (std::size_t pair = 0; pair < A * B; ++pair) sums[pair] = fold<Core>(lanes[pair]);
             for (std::size_t pair = 0; pair < A * B; ++pair) {
                 const std::size_t row = i + pair / B;

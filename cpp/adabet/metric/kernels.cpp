@@ -14,7 +14,7 @@ using chunk_kernel::Direct;
 #if defined(__FP_FAST_FMAF)
 using BaselineFloat = Direct<4, 4, 4>;
 #else
-using BaselineFloat = fused_emulation::Emulated<4, 2, 2>;
+using BaselineFloat = fused_emulation::Emulated<2>;
 #endif
 
 /// One instruction set's functions; the three differ in nothing but the attribute and the shapes.

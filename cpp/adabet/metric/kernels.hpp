@@ -24,6 +24,14 @@ enum Mark : std::uint8_t {
 template <class T>
 using PackRow = std::uint8_t (*)(const void* first, std::ptrdiff_t stride, std::size_t count, T* to);
 
+/// Memory that the next chunk will be packed from, asked for while this one is computed: rows of cache lines.
+struct Ahead {
+    const unsigned char* first = nullptr;
+    std::ptrdiff_t row_bytes = 0;  ///< from one row to the next
+    std::size_t bytes = 0;         ///< of a row
+    std::size_t rows = 0;
+};
+
 /// The pairs of rows a[0, n_a) and b[0, n_b), one chunk of columns. Rows are `ld` elements apart, 64-byte aligned, padded
 /// with zeros to whole steps; rows up to the next multiple of 4 may be read, and their sums written.
 template <class T>
@@ -39,6 +47,7 @@ struct ChunkBlock {
     bool diagonal;  ///< a and b are the same rows: only pairs i < j count
     double* sums;   ///< joined into: row i of a at i * ld_sums
     std::size_t ld_sums;
+    Ahead ahead = {};
 };
 
 /// The same for d <= 64, columns first: coordinate k of row i at k * ld + i. Columns of b up to the next multiple of 8 may

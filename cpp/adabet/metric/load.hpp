@@ -20,12 +20,11 @@ struct Boolean {
 };
 
 [[nodiscard]] constexpr float widen(Half value) {
-    // The bits moved into place read as value * 2^-112; inf and NaN (exponent 31) are put back by hand.
+    // The bits moved into place read as value * 2^-112; inf and NaN (exponent 31) get their exponent by hand.
     const std::uint32_t sign = (value.bits & 0x8000U) << 16;
     const std::uint32_t rest = (value.bits & 0x7fffU) << 13;
     const float scaled = std::bit_cast<float>(rest) * 0x1p+112F;
-    const std::uint32_t finite = std::bit_cast<std::uint32_t>(scaled);
-    const std::uint32_t bits = rest >= 0x0f800000U ? rest | 0x7f800000U : finite;
+    const std::uint32_t bits = std::bit_cast<std::uint32_t>(scaled) | (rest >= 0x0f800000U ? 0x7f800000U : 0U);
     return std::bit_cast<float>(bits | sign);
 }
 

@@ -91,7 +91,7 @@ private:
     }
 
     void add_chunk(const Panel<T>& a, std::size_t n_a, const Panel<T>& b, std::size_t n_b, std::size_t chunk,
-                   double* sums) {
+                   double* sums, const Ahead& ahead) {
         const ChunkBlock<T> block{.a = a.values(),
                                   .b = b.values(),
                                   .n_a = n_a,
@@ -102,12 +102,24 @@ private:
                                   .marks_b = b.marks(),
                                   .diagonal = &a == &b,
                                   .sums = sums,
-                                  .ld_sums = plan_.block};
+                                  .ld_sums = plan_.block,
+                                  .ahead = ahead};
         if constexpr (sizeof(T) == sizeof(float)) {
             source_.table.chunk_of_squares_float(block);
         } else {
             core_of(source_.table, metric_).chunk(block);
         }
+    }
+
+    /// What packing that chunk will read, where rows are contiguous and there is one.
+    [[nodiscard]] Ahead rows_ahead(std::size_t first, std::size_t count, std::size_t chunk) const {
+        const PointCloud& points = source_.points;
+        if (points.coordinate_stride != 1 || chunk >= chain::n_chunks(points.d)) return {};
+        const std::size_t element = size_of(points.scalar);
+        return {.first = static_cast<const unsigned char*>(address_of(points, first, chunk * chain::chunk_columns)),
+                .row_bytes = points.point_stride * static_cast<std::ptrdiff_t>(element),
+                .bytes = chain::columns_of(chunk, points.d) * element,
+                .rows = count};
     }
 
     /// The sums of one group of chunks for all pairs.
@@ -119,7 +131,7 @@ private:
         Panel<T>& panel = panels_[worker * plan_.n_panels];
         for (std::size_t chunk = first; chunk < last; ++chunk) {
             panel.pack_chunk(source_, 0, n, chunk);
-            add_chunk(panel, n, panel, n, chunk, sums);
+            add_chunk(panel, n, panel, n, chunk, sums, rows_ahead(0, n, chunk + 1));
             if (worker == 0) execution_.check();
         }
     }
@@ -142,7 +154,8 @@ private:
                 if (!first_group && in_group == 0) std::fill_n(group, plan_.sums, 0.0);
                 a.pack_chunk(source_, pair.first * plan_.block, rows_of(pair.first), chunk);
                 if (!diagonal) b.pack_chunk(source_, pair.second * plan_.block, rows_of(pair.second), chunk);
-                add_chunk(a, rows_of(pair.first), b, rows_of(pair.second), chunk, group);
+                add_chunk(a, rows_of(pair.first), b, rows_of(pair.second), chunk, group,
+                          rows_ahead(pair.first * plan_.block, rows_of(pair.first), chunk + 1));
                 const bool group_ends = in_group + 1 == chain::chunks_per_group || chunk + 1 == chunks;
                 if (!first_group && group_ends) join_into(metric_, sums, group, plan_.sums);
                 if (worker == 0) execution_.check();
