@@ -1,4 +1,4 @@
-"""The examples in the docstrings of the package."""
+"""The examples in the docstrings of the package and in the README."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,13 @@ def modules() -> list[str]:
 def test_examples_of_module(name: str) -> None:
     module = importlib.import_module(name)
     assert doctest.testmod(module, optionflags=OPTIONS).failed == 0, "see the captured output"
+
+
+def test_examples_of_readme() -> None:
+    readme = Path(__file__).parents[1] / "README.md"
+    results = doctest.testfile(str(readme), module_relative=False, optionflags=OPTIONS)
+    assert results.attempted > 10
+    assert results.failed == 0, "see the captured output"
 
 
 def public_functions() -> list[str]:
