@@ -53,6 +53,16 @@ class Refusing(OnGpu):
         raise BufferError("cannot be exported today")
 
 
+class Bare:
+    """DLPack alone, in a type that NumPy does not have."""
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return torch.from_numpy(GOOD).bfloat16().__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+
 class NoCapsule(Refusing):
     def __dlpack__(self, **options: Any) -> Any:
         return "capsule"
@@ -95,6 +105,7 @@ POINTS = {
     "NaN in one point": ([[math.nan]], "0.*0"),
     "inf in two points": ([[1.0], [math.inf]], "1.*0"),
     "overflow": (changed(GOOD, (3, 1), 3e38) * np.float32([[1, -1, 1]]), "float32|overflow|beyond|large"),
+    "bfloat16 of unknown shape": (Bare(), "DLPack"),
     "refused": (Refusing(), "cannot be exported today"),
     "no capsule": (NoCapsule(), "capsule"),
 }
@@ -176,7 +187,7 @@ MATRICES = {
     ),
     "sparse, negative": (-GRAPH, "negative"),
     "sparse, NaN": (GRAPH * np.float32(math.nan), "NaN"),
-    "sparse, diagonal": (GRAPH + scipy.sparse.eye_array(10, dtype=np.float32), "diagonal entry"),
+    "sparse, diagonal": (GRAPH + scipy.sparse.csr_array(np.eye(10, dtype=np.float32)), "diagonal entry"),
     "sparse tensor": (torch.from_numpy(SQUARE).to_sparse(), "DLPack"),
 }
 

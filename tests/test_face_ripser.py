@@ -30,8 +30,7 @@ def cases() -> dict[str, tuple[Any, dict[str, Any]]]:
     far[:30, :30] = pairwise_distances(gaussian[:30])
     far[30:, 30:] = pairwise_distances(gaussian[30:60])
     lengths = np.triu(rng.random((60, 60)) + 1, 1)
-    graph = scipy.sparse.random_array((70, 70), density=0.1, rng=rng)
-    graph = scipy.sparse.triu(graph, 1)
+    graph = scipy.sparse.csr_array(np.triu(np.where(rng.random((70, 70)) < 0.1, rng.random((70, 70)), 0), 1))
     matrix = {"distance_matrix": True}
     return {
         "gaussian": (gaussian, {}),

@@ -36,7 +36,7 @@ def as_points(x: Any, name: str = "x") -> Any:
             f"{name} has shape {shape}, expected a point cloud of shape (n, ...) with at least two axes; "
             f"for n points on a line pass {name}.reshape(-1, 1)"
         )
-    return _reshape(x, (shape[0], math.prod(shape[1:]))) if len(shape) > 2 else x
+    return _reshape(x, (shape[0], math.prod(shape[1:])), name) if len(shape) > 2 else x
 
 
 def as_matrix(x: Any, name: str = "x") -> Any:
@@ -60,7 +60,7 @@ def as_stack(xs: Any, distance_matrix: bool) -> Any:
         if len(shape) < (2 if distance_matrix else 3) or (distance_matrix and len(shape) > 3):
             expected = "(b, n, n), or condensed (b, m)" if distance_matrix else "(b, n, d)"
             raise InvalidInputError(f"xs has shape {shape}, expected a stack {expected}; one cloud goes to betti1")
-        return _reshape(xs, (*shape[:2], math.prod(shape[2:]))) if len(shape) > 3 else xs
+        return _reshape(xs, (*shape[:2], math.prod(shape[2:])), "xs") if len(shape) > 3 else xs
     if isinstance(xs, (str, bytes, Mapping)) or not isinstance(xs, Iterable) or _is_scipy_sparse(xs):
         raise InvalidInputError(f"xs is {_kind(xs)}, expected a stack (b, n, d) or a list of clouds")
     read = as_matrix if distance_matrix else as_points
@@ -109,17 +109,23 @@ def _check_exporter(x: Any, name: str) -> Any:
             f"{name} ({_kind(x)}) is on {getattr(x, 'device', f'DLPack device type {device}')}, "
             "and this build computes on the CPU alone; pass x.cpu()"
         )
-    return x if hasattr(x, "shape") else np.from_dlpack(x)
+    return x if hasattr(x, "shape") else _through_numpy(x, name)
 
 
 def _shape(x: Any) -> tuple[int, ...]:
     return tuple(int(size) for size in x.shape)
 
 
-def _reshape(x: Any, shape: tuple[int, ...]) -> Any:
-    if not isinstance(x, np.ndarray) and not hasattr(x, "reshape"):
-        x = np.from_dlpack(x)
-    return x.reshape(shape)
+def _reshape(x: Any, shape: tuple[int, ...], name: str) -> Any:
+    return (x if hasattr(x, "reshape") else _through_numpy(x, name)).reshape(shape)
+
+
+def _through_numpy(x: Any, name: str) -> Any:
+    """An exporter that offers nothing but DLPack, as an array that knows its shape and can be reshaped."""
+    try:
+        return np.from_dlpack(x)
+    except (ValueError, TypeError, RuntimeError, BufferError) as error:
+        raise InvalidInputError(f"{name} ({_kind(x)}) cannot be read through DLPack: {error}") from error
 
 
 def _is_scipy_sparse(x: Any) -> bool:

@@ -180,7 +180,7 @@ def betti1_batch(
     Raises
     ------
     InvalidInputError, MemoryBudgetError, BackendUnavailableError, KeyboardInterrupt
-        As in `betti1`; the message begins with the cloud's index.
+        As in `betti1`; what a cloud itself is refused for begins with its index: ``cloud 3: ...``.
 
     Notes
     -----
