@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 #include "adabet/execution.hpp"
 #include "adabet/metric/point_cloud.hpp"
