@@ -14,7 +14,7 @@ constexpr std::size_t row_multiple = 8;
 constexpr std::size_t largest_block = 128;        // 2 x 128 rows of a chunk fill a 1 MiB second-level cache
 constexpr std::size_t smallest_block = 32;        // below, packing costs as much as the pairs
 constexpr std::size_t most_rows_by_groups = 256;  // beyond, the kept partial sums grow past a few percent of the input
-constexpr double worth_a_thread = 2e6;            // coordinate differences: about what starting a thread costs
+constexpr double worth_a_thread = 8e6;            // coordinate differences: about what starting a thread costs
 
 constexpr std::size_t round_up(std::size_t a, std::size_t multiple) { return chain::ceil_div(a, multiple) * multiple; }
 
