@@ -16,8 +16,8 @@ public:
 class BudgetExceeded : public std::runtime_error {
 public:
     BudgetExceeded(std::size_t budget_bytes, std::size_t needed_bytes, const std::string& what_for)
-        : std::runtime_error("needs " + std::to_string(needed_bytes) + " bytes for " + what_for + ", but the budget is " +
-                             std::to_string(budget_bytes) + " bytes"),
+        : std::runtime_error("needs " + std::to_string(needed_bytes) + " bytes for " + what_for +
+                             ", but the budget is " + std::to_string(budget_bytes) + " bytes"),
           budget(budget_bytes),
           needed(needed_bytes) {}
 

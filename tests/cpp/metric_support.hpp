@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "adabet/host_device.hpp"
 #include "adabet/metric/chain.hpp"
 #include "adabet/metric/pairwise_on.hpp"
 
@@ -98,7 +99,7 @@ double replayed_chunk(const float* a, const float* b, std::size_t d, std::size_t
         for (std::size_t step = 0; step < chain::steps; ++step) {
             const std::size_t k = chain::column(chunk, step, lane);
             if (k >= d) break;
-            sum = chain::add_square(sum, chain::subtract(static_cast<T>(a[k]), static_cast<T>(b[k])));
+            sum = rounded::add_square(sum, rounded::subtract(static_cast<T>(a[k]), static_cast<T>(b[k])));
         }
         lanes[lane] = sum;
     }
@@ -116,7 +117,7 @@ inline float replayed_distance(const float* a, const float* b, std::size_t d) {
     double total = 0.0;
     if (chain::is_narrow(d)) {
         for (std::size_t k = 0; k < d; ++k)
-            total = chain::add_square(total, chain::subtract(static_cast<double>(a[k]), static_cast<double>(b[k])));
+            total = rounded::add_square(total, rounded::subtract(static_cast<double>(a[k]), static_cast<double>(b[k])));
         return static_cast<float>(std::sqrt(total));
     }
     double group = 0.0;

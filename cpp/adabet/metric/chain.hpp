@@ -3,7 +3,6 @@
 #include <cstddef>
 
 #include "adabet/host_device.hpp"
-#include "adabet/isa.hpp"
 
 /// The order in which one distance is summed, the same on every backend, and a function of d alone.
 ///
@@ -48,58 +47,6 @@ inline constexpr std::size_t narrow_columns = 64;
 
 [[nodiscard]] ADABET_HOST_DEVICE constexpr std::size_t column(std::size_t chunk, std::size_t step, std::size_t lane) {
     return chunk * chunk_columns + step * lanes + lane;
-}
-
-// The arithmetic, one rounding each. The host side relies on -ffp-contract=off.
-
-[[nodiscard]] ADABET_HOST_DEVICE ADABET_INLINE float subtract(float a, float b) {
-#if defined(__CUDA_ARCH__)
-    return __fsub_rn(a, b);
-#else
-    return a - b;
-#endif
-}
-
-[[nodiscard]] ADABET_HOST_DEVICE ADABET_INLINE double subtract(double a, double b) {
-#if defined(__CUDA_ARCH__)
-    return __dsub_rn(a, b);
-#else
-    return a - b;
-#endif
-}
-
-[[nodiscard]] ADABET_HOST_DEVICE ADABET_INLINE float add(float a, float b) {
-#if defined(__CUDA_ARCH__)
-    return __fadd_rn(a, b);
-#else
-    return a + b;
-#endif
-}
-
-[[nodiscard]] ADABET_HOST_DEVICE ADABET_INLINE double add(double a, double b) {
-#if defined(__CUDA_ARCH__)
-    return __dadd_rn(a, b);
-#else
-    return a + b;
-#endif
-}
-
-/// fp32: fused, one rounding.
-[[nodiscard]] ADABET_HOST_DEVICE ADABET_INLINE float add_square(float sum, float x) {
-#if defined(__CUDA_ARCH__)
-    return __fmaf_rn(x, x, sum);
-#else
-    return __builtin_fmaf(x, x, sum);
-#endif
-}
-
-/// fp64: product and sum rounded apart, so that a processor without fused multiply-add needs no emulation here.
-[[nodiscard]] ADABET_HOST_DEVICE ADABET_INLINE double add_square(double sum, double x) {
-#if defined(__CUDA_ARCH__)
-    return __dadd_rn(sum, __dmul_rn(x, x));
-#else
-    return sum + x * x;
-#endif
 }
 
 /// A chunk's fp32 sum of squares is kept if it lies in [smallest_kept, largest_kept]. Below, squares may have underflowed

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "adabet/host_device.hpp"
 #include "adabet/isa.hpp"
 #include "adabet/metric/chain.hpp"
 #include "adabet/metric/kernels.hpp"
@@ -27,7 +28,8 @@ ADABET_INLINE void run_chains(const T* a, const T* b, std::size_t ld, std::size_
             for (std::size_t i = 0; i < A; ++i)
                 for (std::size_t j = 0; j < B; ++j)
                     for (std::size_t l = 0; l < W; ++l)
-                        sums[i][j][l] = Core::take(sums[i][j][l], chain::subtract(at_a[i * ld + l], at_b[j * ld + l]));
+                        sums[i][j][l] =
+                            Core::take(sums[i][j][l], rounded::subtract(at_a[i * ld + l], at_b[j * ld + l]));
         }
         for (std::size_t i = 0; i < A; ++i)
             for (std::size_t j = 0; j < B; ++j)
@@ -54,7 +56,7 @@ ADABET_INLINE double redo_in_double(const float* a, const float* b, std::size_t 
         for (std::size_t l = 0; l < chain::lanes; ++l) {
             const std::size_t k = step * chain::lanes + l;
             sums[l] =
-                SumOfSquares::take(sums[l], chain::subtract(static_cast<double>(a[k]), static_cast<double>(b[k])));
+                SumOfSquares::take(sums[l], rounded::subtract(static_cast<double>(a[k]), static_cast<double>(b[k])));
         }
     return fold<SumOfSquares>(sums);
 }
@@ -143,7 +145,7 @@ ADABET_INLINE void sum_narrow(const NarrowBlock& block) {
                 const double* b = block.b + k * block.ld + j;
                 for (std::size_t r = 0; r < A; ++r)
                     for (std::size_t l = 0; l < W; ++l)
-                        sums[r][l] = Core::take(sums[r][l], chain::subtract(a[r], b[l]));
+                        sums[r][l] = Core::take(sums[r][l], rounded::subtract(a[r], b[l]));
             }
             for (std::size_t r = 0; r < A; ++r)
                 for (std::size_t l = 0; l < W; ++l) block.sums[(i + r) * block.ld_sums + j + l] = sums[r][l];

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "adabet/host_device.hpp"
 #include "adabet/isa.hpp"
 #include "adabet/metric/chain.hpp"
 #include "adabet/metric/kernels.hpp"
@@ -109,7 +110,7 @@ ADABET_INLINE void run_exactly(const float* a, const float* b, std::size_t steps
     for (std::size_t step = 0; step < steps; ++step)
         for (std::size_t l = 0; l < chain::lanes; ++l) {
             const std::size_t k = step * chain::lanes + l;
-            lanes[l] = add_square(lanes[l], chain::subtract(a[k], b[k]));
+            lanes[l] = add_square(lanes[l], rounded::subtract(a[k], b[k]));
         }
 }
 

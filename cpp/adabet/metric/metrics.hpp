@@ -1,10 +1,7 @@
 #pragma once
 
-#include <cmath>
-
 #include "adabet/host_device.hpp"
 #include "adabet/isa.hpp"
-#include "adabet/metric/chain.hpp"
 
 /// A metric is a core, which takes one coordinate's difference into an accumulator, and an epilog, which turns the whole
 /// sum into the distance. Cosine and correlation are half the squared euclidean distance of normalised rows: exact where
@@ -14,22 +11,22 @@ namespace adabet {
 struct SumOfSquares {
     template <class T>
     [[nodiscard]] ADABET_HOST_DEVICE static ADABET_INLINE T take(T sum, T difference) {
-        return chain::add_square(sum, difference);
+        return rounded::add_square(sum, difference);
     }
     template <class T>
     [[nodiscard]] ADABET_HOST_DEVICE static ADABET_INLINE T join(T a, T b) {
-        return chain::add(a, b);
+        return rounded::add(a, b);
     }
 };
 
 struct SumOfAbsolutes {
     template <class T>
     [[nodiscard]] ADABET_HOST_DEVICE static ADABET_INLINE T take(T sum, T difference) {
-        return chain::add(sum, difference < T{0} ? -difference : difference);
+        return rounded::add(sum, difference < T{0} ? -difference : difference);
     }
     template <class T>
     [[nodiscard]] ADABET_HOST_DEVICE static ADABET_INLINE T join(T a, T b) {
-        return chain::add(a, b);
+        return rounded::add(a, b);
     }
 };
 
@@ -48,11 +45,7 @@ struct LargestAbsolute {
 struct Euclidean {
     using Core = SumOfSquares;
     [[nodiscard]] ADABET_HOST_DEVICE static ADABET_INLINE double epilog(double sum) {
-#if defined(__CUDA_ARCH__)
-        return __dsqrt_rn(sum);
-#else
-        return std::sqrt(sum);
-#endif
+        return rounded::square_root(sum);
     }
 };
 

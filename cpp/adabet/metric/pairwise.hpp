@@ -20,9 +20,11 @@ enum class Metric { euclidean, sqeuclidean, cityblock, chebyshev, cosine, correl
 /// The bits depend on the two points, the metric and d alone: not on n, threads, or the instruction set.
 /// Throws InvalidInput at a NaN or an infinity in the points (naming its row and column), and where a distance overflows Real.
 template <class Real>
-void pairwise_distances(const PointCloud& points, Metric metric, Real* out, std::size_t stride, const Execution& execution);
+void pairwise_distances(const PointCloud& points, Metric metric, Real* out, std::size_t stride,
+                        const Execution& execution);
 
 /// Bytes of working memory that the call above takes at most.
-[[nodiscard]] std::size_t pairwise_distances_bytes(const PointCloud& points, Metric metric, std::size_t real_size, int n_threads);
+[[nodiscard]] std::size_t pairwise_distances_bytes(const PointCloud& points, Metric metric, std::size_t real_size,
+                                                   int n_threads);
 
 }  // namespace adabet
