@@ -183,7 +183,7 @@ void cosine_and_correlation() {
 void names() {
     CHECK_EQ(metric_names().size(), 6U);
     for (const std::string_view name : metric_names())
-        CHECK(metric_from_name(name) == metric_from_name(std::string(name)));
+        CHECK(static_cast<std::size_t>(metric_from_name(name)) < metric_names().size());
     CHECK_THROWS_SAYING(InvalidInput, "euclidean, sqeuclidean, cityblock, chebyshev, cosine, correlation",
                         metric_from_name("Euclidean"));
 }
@@ -198,7 +198,7 @@ void memory() {
                 if (d == 1 && metric == Metric::correlation) continue;
                 Lcg random(n);
                 const auto x = cloud_of<float>(n * d, [&] { return random.gaussian() + 0.5F; });
-                if (n * d > 5'000'000 && metric != Metric::euclidean) continue;
+                if (n * d > 1'000'000 && metric != Metric::euclidean) continue;
                 const std::size_t bound = pairwise_distances_bytes(view(x, n, d), metric, sizeof(float), threads);
                 std::vector<float> out(n * n);
                 MemoryBudget budget(bound);

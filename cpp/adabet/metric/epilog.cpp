@@ -17,6 +17,8 @@ namespace {
 /// In fp64 squares lose digits below 2^-1022: a sum from here on has lost none that count.
 constexpr double smallest_sound_sum = 0x1p-900;
 
+bool is_sound(double sum) { return sum >= smallest_sound_sum && sum <= std::numeric_limits<double>::max(); }
+
 template <class M, class Real>
 void to_distances(const double* sums, std::size_t count, Real* out) {
     for (std::size_t k = 0; k < count; ++k) out[k] = static_cast<Real>(M::epilog(sums[k]));
@@ -79,8 +81,7 @@ void distances_of_row(const PointCloud& points, Metric metric, const Kernels& ta
     if constexpr (sizeof(Real) == sizeof(double)) {
         if (metric == Metric::euclidean)
             for (std::size_t j = 0; j < count; ++j)
-                if (!(sums[j] >= smallest_sound_sum && sums[j] <= std::numeric_limits<double>::max()))
-                    to[j] = scaled_distance(points, table, row, first + j, sums[j] > 1.0);
+                if (!is_sound(sums[j])) to[j] = scaled_distance(points, table, row, first + j, sums[j] > 1.0);
     }
     unsigned overflow = 0;
     for (std::size_t j = 0; j < count; ++j) overflow |= to[j] <= std::numeric_limits<Real>::max() ? 0U : 1U;

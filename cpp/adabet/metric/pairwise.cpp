@@ -90,20 +90,22 @@ private:
         write_block(source_.points, metric_, source_.table, sums, plan_.block, block);
     }
 
-    void add_chunk(const Panel<T>& a, std::size_t n_a, const Panel<T>& b, std::size_t n_b, std::size_t chunk,
-                   double* sums, const Ahead& ahead) {
-        const ChunkBlock<T> block{.a = a.values(),
-                                  .b = b.values(),
-                                  .n_a = n_a,
-                                  .n_b = n_b,
-                                  .ld = a.ld(),
-                                  .steps = chain::steps_of(chain::columns_of(chunk, source_.points.d)),
-                                  .marks_a = a.marks(),
-                                  .marks_b = b.marks(),
-                                  .diagonal = &a == &b,
-                                  .sums = sums,
-                                  .ld_sums = plan_.block,
-                                  .ahead = ahead};
+    // NOLINTNEXTLINE(readability-non-const-parameter): written to through the block, whose type depends on T
+    void add_chunk(double* sums, const Panel<T>& a, std::size_t n_a, const Panel<T>& b, std::size_t n_b,
+                   std::size_t chunk, const Ahead& ahead) {
+        ChunkBlock<T> block{.a = a.values(),
+                            .b = b.values(),
+                            .n_a = n_a,
+                            .n_b = n_b,
+                            .ld = a.ld(),
+                            .steps = chain::steps_of(chain::columns_of(chunk, source_.points.d)),
+                            .marks_a = a.marks(),
+                            .marks_b = b.marks(),
+                            .diagonal = &a == &b,
+                            .sums = nullptr,
+                            .ld_sums = plan_.block,
+                            .ahead = ahead};
+        block.sums = sums;
         if constexpr (sizeof(T) == sizeof(float)) {
             source_.table.chunk_of_squares_float(block);
         } else {
@@ -131,7 +133,7 @@ private:
         Panel<T>& panel = panels_[worker * plan_.n_panels];
         for (std::size_t chunk = first; chunk < last; ++chunk) {
             panel.pack_chunk(source_, 0, n, chunk);
-            add_chunk(panel, n, panel, n, chunk, sums, rows_ahead(0, n, chunk + 1));
+            add_chunk(sums, panel, n, panel, n, chunk, rows_ahead(0, n, chunk + 1));
             if (worker == 0) execution_.check();
         }
     }
@@ -154,7 +156,7 @@ private:
                 if (!first_group && in_group == 0) std::fill_n(group, plan_.sums, 0.0);
                 a.pack_chunk(source_, pair.first * plan_.block, rows_of(pair.first), chunk);
                 if (!diagonal) b.pack_chunk(source_, pair.second * plan_.block, rows_of(pair.second), chunk);
-                add_chunk(a, rows_of(pair.first), b, rows_of(pair.second), chunk, group,
+                add_chunk(group, a, rows_of(pair.first), b, rows_of(pair.second), chunk,
                           rows_ahead(pair.first * plan_.block, rows_of(pair.first), chunk + 1));
                 const bool group_ends = in_group + 1 == chain::chunks_per_group || chunk + 1 == chunks;
                 if (!first_group && group_ends) join_into(metric_, sums, group, plan_.sums);
@@ -168,16 +170,17 @@ private:
         if constexpr (sizeof(T) == sizeof(double)) {
             a.pack_narrow(source_, pair.first * plan_.block, rows_of(pair.first));
             if (&a != &b) b.pack_narrow(source_, pair.second * plan_.block, rows_of(pair.second));
-            core_of(source_.table, metric_)
-                .narrow({.a = a.values(),
-                         .b = b.values(),
-                         .n_a = rows_of(pair.first),
-                         .n_b = rows_of(pair.second),
-                         .ld = plan_.panel_ld,
-                         .d = source_.points.d,
-                         .diagonal = &a == &b,
-                         .sums = sums,
-                         .ld_sums = plan_.block});
+            NarrowBlock block{.a = a.values(),
+                              .b = b.values(),
+                              .n_a = rows_of(pair.first),
+                              .n_b = rows_of(pair.second),
+                              .ld = plan_.panel_ld,
+                              .d = source_.points.d,
+                              .diagonal = &a == &b,
+                              .sums = nullptr,
+                              .ld_sums = plan_.block};
+            block.sums = sums;
+            core_of(source_.table, metric_).narrow(block);
         }
     }
 
@@ -205,6 +208,7 @@ Metric metric_from_name(std::string_view name) {
 
 std::vector<std::string_view> metric_names() {
     std::vector<std::string_view> names;
+    names.reserve(named_metrics.size());
     for (const auto& [metric_name, metric] : named_metrics) names.push_back(metric_name);
     return names;
 }
