@@ -20,12 +20,12 @@ Flow<Real>::Flow(const DistanceMatrix<Real>& distances, const BitGraph& graph, c
     : distances_(distances),
       graph_(graph),
       births_(births),
-      known_(budget),
+      steps_(budget),
       heap_(make_buffer<RankedEdge<Real>>(budget)) {}
 
 template <class Real>
-void Flow<Real>::add(Vertex x, Vertex y) {
-    heap_.push_back(ranked_edge(distances_, x, y));
+void Flow<Real>::push(const RankedEdge<Real>& edge) {
+    heap_.push_back(edge);
     std::push_heap(heap_.begin(), heap_.end());
 }
 
@@ -43,20 +43,21 @@ bool Flow<Real>::take_youngest(RankedEdge<Real>& edge) {
 }
 
 template <class Real>
-Vertex Flow<Real>::apex(const RankedEdge<Real>& edge) {
-    Vertex& z = known_.at(edge.edge());
-    if (z < 0) z = find_apex(edge);
-    return z;
+const FlowStep<Real>& Flow<Real>::step(const RankedEdge<Real>& edge) {
+    FlowStep<Real>& known = steps_.at(edge.edge());
+    if (known.is_known()) return known;
+    known.birth = births_.find(edge.a, edge.b);
+    if (known.birth == Births<Real>::kNoNeighbour) find_apex(edge, known);
+    return known;
 }
 
 /// The bit rows may hold later edges than `edge` by now, so each common neighbour is checked against the order.
 template <class Real>
-Vertex Flow<Real>::find_apex(const RankedEdge<Real>& edge) const {
+void Flow<Real>::find_apex(const RankedEdge<Real>& edge, FlowStep<Real>& step) const {
     const BitGraph::Word* const bits_a = graph_.row(graph_.slot(edge.a));
     const BitGraph::Word* const bits_b = graph_.row(graph_.slot(edge.b));
     const Real* const row_a = distances_.row(static_cast<std::size_t>(edge.a));
     const Real* const row_b = distances_.row(static_cast<std::size_t>(edge.b));
-    Vertex best = -1;
     LengthKey<Real> least = edge.key;
     int found = 0;
     for (std::size_t w = 0; w < graph_.words() && found < kApexCandidates; ++w) {
@@ -70,15 +71,17 @@ Vertex Flow<Real>::find_apex(const RankedEdge<Real>& edge) const {
             const bool before_b = to_b < edge.key || (to_b == edge.key && z < edge.a);
             if (!before_a || !before_b) continue;
             const LengthKey<Real> longer = std::max(to_a, to_b);
-            if (best < 0 || longer < least) {
-                best = z;
+            if (step.apex < 0 || longer < least) {
+                step.apex = z;
+                step.to_a = to_a;
+                step.to_b = to_b;
                 least = longer;
             }
             ++found;
         }
     }
-    if (best < 0) throw std::logic_error("an edge with an empty lune is missing from the relative neighbourhood graph");
-    return best;
+    if (step.apex < 0)
+        throw std::logic_error("an edge with an empty lune is missing from the relative neighbourhood graph");
 }
 
 template class Flow<float>;

@@ -2,8 +2,8 @@
 
 #include <cstddef>
 
-#include "adabet/persistence/apex_table.hpp"
 #include "adabet/persistence/births.hpp"
+#include "adabet/persistence/flow_table.hpp"
 #include "adabet/rips/bit_graph.hpp"
 
 namespace adabet {
@@ -18,35 +18,38 @@ public:
          MemoryBudget& budget);
 
     /// Adds an edge to the chain that is to flow; it must be in the graph.
-    void add(Vertex x, Vertex y);
+    void add(Vertex x, Vertex y) { push(ranked_edge(distances_, x, y)); }
 
     /// Flows the chain down; calls keep(birth) for each birth in it, youngest first.
     template <class Keep>
     void run(Keep&& keep) {
         RankedEdge<Real> edge;
         while (take_youngest(edge)) {
-            const BirthIndex birth = births_.find(edge.a, edge.b);
-            if (birth == Births<Real>::kNoNeighbour) {
-                const Vertex z = apex(edge);
-                add(edge.a, z);
-                add(edge.b, z);
-            } else if (birth != Births<Real>::kTree) {
-                keep(birth);
+            const FlowStep<Real>& next = step(edge);
+            if (next.apex >= 0) {
+                push(with_apex(next.to_a, edge.a, next.apex));
+                push(with_apex(next.to_b, edge.b, next.apex));
+            } else if (next.birth != Births<Real>::kTree) {
+                keep(next.birth);
             }
         }
     }
 
 private:
+    static RankedEdge<Real> with_apex(LengthKey<Real> key, Vertex end, Vertex apex) {
+        return end < apex ? RankedEdge<Real>{key, apex, end} : RankedEdge<Real>{key, end, apex};
+    }
+
+    void push(const RankedEdge<Real>& edge);
     /// Pops the youngest edge that is there an odd number of times; false when the chain is empty.
     bool take_youngest(RankedEdge<Real>& edge);
-    /// A vertex of the edge's lune: the same whenever it is asked for.
-    [[nodiscard]] Vertex apex(const RankedEdge<Real>& edge);
-    [[nodiscard]] Vertex find_apex(const RankedEdge<Real>& edge) const;
+    const FlowStep<Real>& step(const RankedEdge<Real>& edge);
+    void find_apex(const RankedEdge<Real>& edge, FlowStep<Real>& step) const;
 
     const DistanceMatrix<Real>& distances_;
     const BitGraph& graph_;
     const Births<Real>& births_;
-    ApexTable known_;
+    FlowTable<Real> steps_;
     Buffer<RankedEdge<Real>> heap_;
 };
 
