@@ -15,20 +15,31 @@ namespace adabet {
 /// Rows of bits for one component search; as many words as a row of the graph.
 struct LuneScratch {
     LuneScratch(std::size_t words, MemoryBudget& budget)
-        : unvisited(make_buffer<BitGraph::Word>(budget, words)), frontier(make_buffer<BitGraph::Word>(budget, words)) {}
+        : unvisited(make_buffer<BitGraph::Word>(budget, words)),
+          component(make_buffer<BitGraph::Word>(budget, words)),
+          growing(make_buffer<BitGraph::Word>(budget, words)),
+          frontier(make_buffer<BitGraph::Word>(budget, words)) {}
 
-    Buffer<BitGraph::Word> unvisited;
-    Buffer<BitGraph::Word> frontier;
+    Buffer<BitGraph::Word> unvisited;  ///< in no component yet
+    Buffer<BitGraph::Word> component;  ///< the first one, as far as it is known
+    Buffer<BitGraph::Word> growing;    ///< one that has not met the first
+    Buffer<BitGraph::Word> frontier;   ///< its vertices whose neighbours were not looked at
 };
 
-/// Breadth-first search in the graph that a lune induces, one frontier vertex at a time, all neighbours of it at once.
+/// Components of the graph that a lune induces, by whole rows of bits. The search goes from the vertices that are left to
+/// the component that is there, not the other way round: one with a neighbour in it joins, and brings its own neighbours
+/// along, so that hardly a row is read in vain.
 class LuneSearch {
 public:
     using Word = BitGraph::Word;
     static constexpr std::size_t kBlock = BitGraph::kBlockWords;
 
     ADABET_INLINE LuneSearch(const BitGraph& graph, LuneScratch& scratch)
-        : graph_(graph), unvisited_(scratch.unvisited.data()), frontier_(scratch.frontier.data()) {}
+        : graph_(graph),
+          unvisited_(scratch.unvisited.data()),
+          component_(scratch.component.data()),
+          growing_(scratch.growing.data()),
+          frontier_(scratch.frontier.data()) {}
 
     /// Appends one vertex for each component of the lune of {a, b} if there are two or more; appends nothing otherwise.
     ADABET_INLINE bool components(std::size_t slot_a, std::size_t slot_b, Buffer<Vertex>& representatives) {
@@ -46,13 +57,17 @@ public:
         while (left_over < words && !escapes(row_a, row_b, row_first, first, left_over)) left_over += kBlock;
         if (left_over == words) return false;
 
+        std::size_t end = begin;
         for (std::size_t w = begin; w < words; ++w) {
             const Word lune = row_a[w] & row_b[w];
-            unvisited_[w] = lune & ~row_first[w];
-            frontier_[w] = lune & row_first[w];
+            component_[w] = lune & row_first[w];
+            unvisited_[w] = lune ^ component_[w];
+            if (lune != 0) end = w + 1;
         }
-        unvisited_[first / 64] &= ~(Word{1} << (first % 64));
-        return search(first, begin, left_over, words, representatives);
+        const Word self = Word{1} << (first % 64);
+        component_[first / 64] |= self;
+        unvisited_[first / 64] ^= self;
+        return search(first, begin, end, representatives);
     }
 
 private:
@@ -78,17 +93,37 @@ private:
         }
         return any != 0;
     }
-    /// Moves the unvisited neighbours of `v` to the frontier; returns whether any vertex stays unvisited.
-    ADABET_INLINE bool visit(std::size_t v, std::size_t begin, std::size_t end) {
+    struct Visit {
+        bool touches;  ///< the vertex has a neighbour in the first component
+        bool is_last;  ///< nothing is unvisited any more
+    };
+
+    /// Makes the unvisited neighbours of `v` the growing component.
+    ADABET_INLINE Visit start_from(std::size_t v, std::size_t begin, std::size_t end) {
         const Word* const row = graph_.row(v);
+        Word touched = 0;
         Word rest = 0;
         for (std::size_t w = begin; w < end; ++w) {
             const Word hit = row[w] & unvisited_[w];
-            frontier_[w] |= hit;
+            touched |= row[w] & component_[w];
+            growing_[w] = hit;
             unvisited_[w] ^= hit;
             rest |= unvisited_[w];
         }
-        return rest != 0;
+        return {touched != 0, rest == 0};
+    }
+    /// Adds the unvisited neighbours of `v` to the growing component; whether `v` has one in the first component.
+    ADABET_INLINE bool grow_from(std::size_t v, std::size_t begin, std::size_t end) {
+        const Word* const row = graph_.row(v);
+        Word touched = 0;
+        for (std::size_t w = begin; w < end; ++w) {
+            const Word hit = row[w] & unvisited_[w];
+            touched |= row[w] & component_[w];
+            unvisited_[w] ^= hit;
+            growing_[w] |= hit;
+            frontier_[w] |= hit;
+        }
+        return touched != 0;
     }
     /// Takes the lowest vertex out of a set; `words` if there is none.
     ADABET_INLINE static std::size_t take_first(Word* set, std::size_t begin, std::size_t end) {
@@ -101,30 +136,38 @@ private:
         return end * 64;
     }
 
-    /// On entry: `first`'s neighbours are on the frontier, the rest of the lune (not empty) is unvisited from `from` on.
-    ADABET_INLINE bool search(std::size_t first, std::size_t begin, std::size_t from, std::size_t words,
-                              Buffer<Vertex>& representatives) {
-        const std::size_t before = representatives.size();
-        std::size_t end = words;
-        while (unvisited_[end - 1] == 0) --end;
-        const std::size_t frontier_end = words;
+    /// On entry: `first` and its neighbours are the component, the rest of the lune, words [begin, end), is unvisited.
+    ADABET_INLINE bool search(std::size_t first, std::size_t begin, std::size_t end, Buffer<Vertex>& representatives) {
         bool more_than_one = false;
         for (;;) {
-            const std::size_t v = take_first(frontier_, begin, frontier_end);
-            if (v != frontier_end * 64) {
-                if (!visit(v, from, end)) return more_than_one;
+            const std::size_t start = take_first(unvisited_, begin, end);
+            if (start == end * 64) return more_than_one;
+            const Visit visit = start_from(start, begin, end);
+            if (visit.touches && visit.is_last) return more_than_one;
+            growing_[start / 64] |= Word{1} << (start % 64);
+            if (visit.touches || reaches_component(begin, end)) {
+                for (std::size_t w = begin; w < end; ++w) component_[w] |= growing_[w];
                 continue;
             }
             if (!more_than_one) representatives.push_back(graph_.vertex(first));
             more_than_one = true;
-            const std::size_t next = take_first(unvisited_, from, end);
-            representatives.push_back(graph_.vertex(next));
-            if (!visit(next, from, end)) return representatives.size() - before > 1;
+            representatives.push_back(graph_.vertex(start));
+        }
+    }
+    /// Grows to the end, or until the first component is met.
+    ADABET_INLINE bool reaches_component(std::size_t begin, std::size_t end) {
+        for (std::size_t w = begin; w < end; ++w) frontier_[w] = growing_[w];
+        for (;;) {
+            const std::size_t v = take_first(frontier_, begin, end);
+            if (v == end * 64) return false;
+            if (grow_from(v, begin, end)) return true;
         }
     }
 
     const BitGraph& graph_;
     Word* unvisited_;
+    Word* component_;
+    Word* growing_;
     Word* frontier_;
 };
 
