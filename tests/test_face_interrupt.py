@@ -34,6 +34,10 @@ LONG = {
         "x = np.broadcast_to(rng.standard_normal((200, 20)).astype(np.float32), (20_000, 200, 20))",
         "a.betti1_batch(x, n_threads={n_threads})",
     ),
+    "batch with long clouds": (
+        "t = rng.random(10_000) * 7; x = np.stack([np.cos(t), np.sin(t)], 1) + rng.standard_normal((10_000, 2)) * 0.05",
+        "a.betti1_batch([x[:3], x, x[:3], x], min_persistence=0.01, n_threads={n_threads})",
+    ),
     "batch of matrices": (
         "x = np.broadcast_to(a.pairwise_distances(rng.standard_normal((200, 20))), (20_000, 200, 200))",
         "a.betti1_batch(x, distance_matrix=True, n_threads={n_threads})",

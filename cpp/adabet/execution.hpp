@@ -20,10 +20,15 @@ struct Execution {
 };
 
 /// Runs task(i, worker) for i in [0, n_tasks) on up to execution.n_threads threads, the calling one (worker 0) included.
-/// Tasks are handed out in order, one at a time. The calling thread runs the checkpoint between its tasks. The first
-/// exception stops the hand-out, all threads are joined, and it is rethrown.
+/// Tasks are handed out in order, one at a time. The calling thread runs the checkpoint between its tasks, and while it
+/// waits for the others. The first exception stops the hand-out, all threads are joined, and it is rethrown.
 void parallel_for(const Execution& execution, std::size_t n_tasks,
                   const std::function<void(std::size_t task, int worker)>& task);
+
+/// The same for tasks that may be long: each gets an Execution of one thread, whose check() throws, on any thread, once the
+/// call is to stop; on the calling thread it runs the checkpoint as well.
+void parallel_for(const Execution& execution, std::size_t n_tasks,
+                  const std::function<void(std::size_t task, int worker, const Execution& own)>& task);
 
 /// The cores this process may use (its affinity mask), at least 1.
 [[nodiscard]] int available_cores();

@@ -59,13 +59,13 @@ public:
         auto partials = make_buffer<double>(execution_.budget, plan_.n_partials * plan_.sums);
         const Execution part{
             .budget = execution_.budget, .n_threads = plan_.workers, .checkpoint = execution_.checkpoint};
-        parallel_for(part, plan_.n_tasks, [&](std::size_t task, int worker) {
+        parallel_for(part, plan_.n_tasks, [&](std::size_t task, int worker, const Execution& own) {
             const PlainFloatMode mode;
             const auto w = static_cast<std::size_t>(worker);
             if (plan_.by_groups) {
-                group_of_all_pairs(task, w, partials.data() + task * plan_.sums);
+                group_of_all_pairs(task, w, partials.data() + task * plan_.sums, own);
             } else {
-                block_of_pairs(block_pair(task, plan_.n_blocks), w);
+                block_of_pairs(block_pair(task, plan_.n_blocks), w, own);
             }
         });
         if (!plan_.by_groups) return;
@@ -125,7 +125,7 @@ private:
     }
 
     /// The sums of one group of chunks for all pairs.
-    void group_of_all_pairs(std::size_t group, std::size_t worker, double* sums) {
+    void group_of_all_pairs(std::size_t group, std::size_t worker, double* sums, const Execution& own) {
         const std::size_t n = source_.points.n;
         std::fill_n(sums, plan_.sums, 0.0);
         const std::size_t first = group * chain::chunks_per_group;
@@ -134,12 +134,12 @@ private:
         for (std::size_t chunk = first; chunk < last; ++chunk) {
             panel.pack_chunk(source_, 0, n, chunk);
             add_chunk(sums, panel, n, panel, n, chunk, rows_ahead(0, n, chunk + 1));
-            if (worker == 0) execution_.check();
+            own.check();
         }
     }
 
     /// The distances of one block of pairs, all columns.
-    void block_of_pairs(const BlockPair& pair, std::size_t worker) {
+    void block_of_pairs(const BlockPair& pair, std::size_t worker, const Execution& own) {
         const bool diagonal = pair.first == pair.second;
         Panel<T>& a = panels_[worker * plan_.n_panels];
         Panel<T>& b = diagonal ? a : panels_[worker * plan_.n_panels + 1];
@@ -160,7 +160,7 @@ private:
                           rows_ahead(pair.first * plan_.block, rows_of(pair.first), chunk + 1));
                 const bool group_ends = in_group + 1 == chain::chunks_per_group || chunk + 1 == chunks;
                 if (!first_group && group_ends) join_into(metric_, sums, group, plan_.sums);
-                if (worker == 0) execution_.check();
+                own.check();
             }
         }
         write(pair, sums);

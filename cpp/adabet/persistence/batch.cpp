@@ -51,10 +51,7 @@ void betti1_batch(std::span<const PointCloud> clouds, Metric metric, Real thresh
         }
         return;
     }
-    const Execution on_caller{execution.budget, 1, execution.checkpoint};
-    const Execution on_helper{execution.budget, 1, {}};  // a checkpoint runs on the calling thread alone
-    parallel_for(execution, clouds.size(),
-                 [&](std::size_t i, int worker) { run(i, worker, worker == 0 ? on_caller : on_helper); });
+    parallel_for(execution, clouds.size(), run);
 }
 
 template void betti1_batch<float>(std::span<const PointCloud>, Metric, float, float, std::size_t*, const Execution&);

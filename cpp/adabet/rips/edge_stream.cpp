@@ -13,6 +13,7 @@ constexpr unsigned kDigitBits = 11;
 constexpr std::size_t kDigits = std::size_t{1} << kDigitBits;
 constexpr unsigned kHistogramBits = 14;
 constexpr std::size_t kRowsPerCheck = 256;
+constexpr std::size_t kEdgesPerCheck = std::size_t{1} << 18;
 /// Later batches are larger: most runs stop early, and those that do not should sort few times.
 constexpr std::size_t kBatchGrowth = 4;
 
@@ -137,16 +138,27 @@ void EdgeStream<Real>::collect(const Stretch& stretch) {
     sort(stretch.low, stretch.high);
 }
 
+/// Calls body(edge) for each edge of the batch: batches may be large, so the checkpoint comes now and then.
+template <class Real>
+template <class Body>
+void EdgeStream<Real>::for_each_edge(const Body& body) const {
+    for (std::size_t begin = 0; begin < batch_.size(); begin += kEdgesPerCheck) {
+        if (begin > 0) execution_.check();
+        const std::size_t end = std::min(batch_.size(), begin + kEdgesPerCheck);
+        for (std::size_t i = begin; i < end; ++i) body(batch_[i]);
+    }
+}
+
 /// Edges arrive by (larger end, smaller end), so a stable radix sort by length alone gives the order of the filtration.
 template <class Real>
 void EdgeStream<Real>::sort(Key low, Key high) {
     using Unsigned = std::make_unsigned_t<Key>;
     Key least = high;
     Key most = low;
-    for (const RankedEdge<Real>& edge : batch_) {
+    for_each_edge([&](const RankedEdge<Real>& edge) {
         least = std::min(least, edge.key);
         most = std::max(most, edge.key);
-    }
+    });
     if (batch_.empty() || least == most) return;
     if (batch_.size() < kDigits / 4) {
         std::sort(batch_.begin(), batch_.end());
@@ -159,14 +171,14 @@ void EdgeStream<Real>::sort(Key low, Key high) {
             return static_cast<std::size_t>(static_cast<Unsigned>(edge.key - least) >> shift) & (kDigits - 1);
         };
         std::array<std::size_t, kDigits> start{};
-        for (const RankedEdge<Real>& edge : batch_) ++start[digit(edge)];
+        for_each_edge([&](const RankedEdge<Real>& edge) { ++start[digit(edge)]; });
         std::size_t sum = 0;
         for (std::size_t& s : start) {
             const std::size_t count = s;
             s = sum;
             sum += count;
         }
-        for (const RankedEdge<Real>& edge : batch_) spare_[start[digit(edge)]++] = edge;
+        for_each_edge([&](const RankedEdge<Real>& edge) { spare_[start[digit(edge)]++] = edge; });
         batch_.swap(spare_);
     }
 }

@@ -36,12 +36,13 @@ private:
         std::size_t count;
     };
 
-    void split(const Stretch& stretch);
     void split_by_length(const Stretch& stretch);
     void split_by_larger_end(const Stretch& stretch);
     void push_merged(std::vector<Stretch>& parts);
     void collect(const Stretch& stretch);
     void sort(Key low, Key high);
+    template <class Body>
+    void for_each_edge(const Body& body) const;
 
     const DistanceMatrix<Real>& distances_;
     const Execution& execution_;

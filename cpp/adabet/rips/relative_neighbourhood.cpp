@@ -14,6 +14,7 @@ constexpr std::size_t kMaxWitnesses = 24;
 constexpr std::size_t kRowsPerTask = 16;
 /// Below this, threads cost more than they bring.
 constexpr std::size_t kThreadedPoints = 384;
+constexpr std::size_t kComparisonsPerCheck = std::size_t{1} << 18;
 
 /// Each task writes its edges here; the final sort makes the result the same whatever the threads.
 template <class Real>
@@ -22,9 +23,11 @@ public:
     Rows(const DistanceMatrix<Real>& distances, LengthKey<Real> longest, const Execution& execution)
         : distances_(distances), longest_(longest), edges(make_buffer<RankedEdge<Real>>(execution.budget)) {}
 
-    void run(std::size_t begin, std::size_t end, Buffer<Vertex>& candidates, Buffer<RankedEdge<Real>>& found) {
+    void run(std::size_t begin, std::size_t end, Buffer<Vertex>& candidates, Buffer<RankedEdge<Real>>& found,
+             const Execution& own) {
         found.clear();
         for (std::size_t a = begin; a < end; ++a) {
+            own.check();
             const auto va = static_cast<Vertex>(a);
             const std::size_t count = candidates_of(va, candidates.data());
             for (std::size_t i = 0; i < count; ++i) {
@@ -87,11 +90,16 @@ Buffer<RankedEdge<Real>> relative_neighbourhood_graph(const DistanceMatrix<Real>
         scratch.push_back({make_buffer<Vertex>(execution.budget, n), make_buffer<RankedEdge<Real>>(execution.budget)});
 
     const Execution limited{execution.budget, n_threads, execution.checkpoint};
-    parallel_for(limited, (n + kRowsPerTask - 1) / kRowsPerTask, [&](std::size_t task, int worker) {
-        Scratch& own = scratch[static_cast<std::size_t>(worker)];
-        rows.run(task * kRowsPerTask, std::min(n, (task + 1) * kRowsPerTask), own.candidates, own.found);
+    parallel_for(
+        limited, (n + kRowsPerTask - 1) / kRowsPerTask, [&](std::size_t task, int worker, const Execution& own) {
+            Scratch& mine = scratch[static_cast<std::size_t>(worker)];
+            rows.run(task * kRowsPerTask, std::min(n, (task + 1) * kRowsPerTask), mine.candidates, mine.found, own);
+        });
+    std::size_t compared = 0;
+    std::sort(rows.edges.begin(), rows.edges.end(), [&](const RankedEdge<Real>& x, const RankedEdge<Real>& y) {
+        if (++compared % kComparisonsPerCheck == 0) execution.check();
+        return x < y;
     });
-    std::sort(rows.edges.begin(), rows.edges.end());
     return std::move(rows.edges);
 }
 
