@@ -246,6 +246,35 @@ def test_a_train_method_of_the_users_own_comes_back() -> None:
     assert calls == [True]
 
 
+def test_undo_after_flags_were_set_directly() -> None:
+    model = resnet()
+    model.train()
+    model.block2.bn1.eval()
+    with choose(model, "stem").applied(model):
+        model.train()
+        modes = {name: module.training for name, module in model.named_modules()}
+        model.eval()
+        for name, module in model.named_modules():  # as Lightning does after validation
+            module.training = modes[name]
+        assert not model.block1.bn1.training
+    assert model.block1.bn1.training
+    assert not model.block2.bn1.training
+
+
+def test_undo_after_a_held_module_got_or_lost_a_part() -> None:
+    model = resnet()
+    model.train()
+    selection = choose(model, "stem")
+    selection.apply(model)
+    model.block1.bn1.part = nn.Dropout()
+    selection.undo()
+    assert all(part.training for part in model.modules())
+    selection.apply(model)
+    model.block1.bn1.part = None
+    selection.undo()
+    assert all(part.training for part in model.modules())
+
+
 def test_compiled_models_hold_their_statistics() -> None:
     torch._dynamo.reset()
     model = resnet()

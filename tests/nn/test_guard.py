@@ -188,6 +188,10 @@ def test_what_cannot_be_watched_is_refused() -> None:
         score_layers(nn.Sequential(nn.LazyLinear(3)), vectors(6))
     with pytest.raises(InvalidInputError, match=r"^model: parameter 'weight' is on the meta device"):
         score_layers(nn.Linear(6, 2, device="meta"), vectors(6))
+    with torch.inference_mode():
+        born = nn.Sequential(nn.Linear(6, 4), nn.Linear(4, 2))
+    with pytest.raises(InvalidInputError, match=r"^model: parameter '0.weight' was made in inference mode"):
+        score_layers(born, vectors(6))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -240,6 +240,9 @@ def test_a_container_behaves_as_a_sequence() -> None:
     assert [layer.name for layer in scores[:1]] == ["0"]
     with pytest.raises(KeyError):
         scores["3"]
+    assert "2" in scores
+    assert "3" not in scores
+    assert scores[0] in scores
     assert repr(scores).startswith("LayerScores(2 layers, score='adabet', 40 samples, best='")
 
 
@@ -288,6 +291,9 @@ def test_float64_and_threads() -> None:
         ({"unit": "block"}, "unit"),
         ({"dtype": "float16"}, "dtype"),
         ({"sample_axis": -1}, "sample_axis"),
+        ({"sample_axis": True}, "sample_axis"),
+        ({"forward": "model"}, "forward"),
+        ({"mask": "attention_mask"}, "mask"),
         ({"n_batches": 0}, "n_batches"),
         ({"n_batches": 2.0}, "n_batches"),
     ],

@@ -42,6 +42,7 @@ def test_the_best_layers_are_chosen(scores: LayerScores) -> None:
         (0.09, "floor", 0),
         (0.25, "round", 3),
         (0.24, "round", 2),
+        (0.1 + 0.2, "ceil", 3),
         (1, "ceil", 10),
         (1.0, "floor", 10),
         (0, "ceil", 0),
@@ -97,6 +98,11 @@ def test_layers_chosen_by_name(scores: LayerScores) -> None:
     assert selection.rho is None
     with pytest.raises(InvalidInputError, match=r"^layers: 'stern' matches no layer; close: 'stem'"):
         scores.select_named("stern")
+    for nothing in (None, 5):
+        with pytest.raises(InvalidInputError, match=r"^layers: expected names or patterns, got"):
+            scores.select_named(nothing)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match=r"^always_train: expected names or patterns, got 5"):
+        scores.select(0.1, always_train=5)  # type: ignore[arg-type]
 
 
 def test_numbers_and_pefts_format(scores: LayerScores, capsys: pytest.CaptureFixture[str]) -> None:

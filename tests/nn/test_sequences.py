@@ -85,7 +85,7 @@ def test_batches_of_different_lengths_raise_or_are_reduced_over_the_mask() -> No
                 rows.append(words[mask.bool()].mean(0))
     assert scores["words"].size == 8
     assert scores["words"].b1 == count_bars(torch.stack(rows))
-    assert scores["words"].note.startswith("reduced over length")
+    assert scores["words"].note.startswith("reduced over the length")
     assert (scores["classifier"].size, scores["classifier"].note) == (3, "")
     assert scores.head == ("classifier",)
     assert "no axis for 8 samples" in scores["positions"].status

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
+from torch.nn.utils.rnn import PackedSequence
 
 from adabet_fast.errors import InvalidInputError
 from adabet_fast.nn.batches import tensors_of
@@ -22,10 +23,42 @@ class NotOnePointASample(Exception):
 
 @dataclass(frozen=True)
 class Points:
-    """Activations of one layer in one pass: one row a sample, and how the rows were found if not at first sight."""
+    """Activations of one layer in one call, read as one point a sample.
 
-    rows: torch.Tensor
+    Attributes
+    ----------
+    values
+        The module's own output, samples first, neither flattened nor copied: (samples, ...), or (samples * fold, ...).
+    n_samples
+        Samples in the batch.
+    fold
+        Rows of ``values`` that belong to one sample.
+    note
+        How the samples were found, if not at first sight.
+    """
+
+    values: torch.Tensor
+    n_samples: int
+    fold: int = 1
     note: str = ""
+
+    @property
+    def width(self) -> int:
+        """Activations of one sample."""
+        return self.values.numel() // self.n_samples
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The output's dtype or, where NumPy has none for it (bfloat16), float32, which holds the same values."""
+        known = self.values.dtype in (torch.float16, torch.float32, torch.float64)
+        return self.values.dtype if known else torch.float32
+
+    def copy_into(self, rows: torch.Tensor) -> None:
+        """Write the points into contiguous memory of shape (n_samples, width), whatever strides and device they have.
+
+        To be called before the module's caller goes on: a later in-place operation (ReLU) changes the values.
+        """
+        rows.view(self.values.shape).copy_(self.values)
 
 
 def to_points(
@@ -37,11 +70,12 @@ def to_points(
     reduce: Reduce | None = None,
     mask: torch.Tensor | None = None,
 ) -> Points:
-    """Read a module's output as one point a sample, in memory of its own.
+    """Read a module's output as one point a sample.
 
     The first tensor with floating-point numbers in the output is taken, so that of ``(output, state)`` the state is
     left. Its sample axis is the one of the layer (``batch_first=False`` around it) or ``sample_axis``; else axis 0 if
-    its size is the number of samples or, as for windows of one image, a multiple of it (which the note says).
+    its size is the number of samples or, as for windows of one image, a multiple of it (which the note says). An output
+    of three or more axes whose axis 1 alone has the number of samples is read along that axis (which the note says).
 
     Parameters
     ----------
@@ -59,14 +93,17 @@ def to_points(
     Returns
     -------
     Points
-        Rows of shape (n_samples, activations of one sample), on the CPU, in the output's dtype or, where NumPy has
-        none for it (bfloat16), in float32, which holds the same values.
+        They still share memory with the output.
 
     Raises
     ------
     NotOnePointASample
         If there is no such reading.
     """
+    if isinstance(output, PackedSequence) or (
+        isinstance(output, tuple) and isinstance(next(iter(output), None), PackedSequence)
+    ):
+        raise NotOnePointASample("returns a PackedSequence, whose rows are not samples")
     tensor = next((t for t in tensors_of(output) if t.is_floating_point() or t.is_complex()), None)
     if tensor is None:
         raise NotOnePointASample("returns no tensor of floating-point numbers")
@@ -74,32 +111,36 @@ def to_points(
     if tensor.is_nested or tensor.layout != torch.strided:
         raise NotOnePointASample("returns a nested or sparse tensor")
     shape = tuple(tensor.shape)
-    axis, fold = _find_sample_axis(shape, layer, n_samples, sample_axis)
+    axis, fold, note = _find_sample_axis(shape, layer, n_samples, sample_axis)
     samples_first = tensor.movedim(axis, 0)
-    note = ""
-    if fold > 1:
-        note = f"{shape[0]} rows read as {n_samples} samples x {fold}"
-    elif reduce is not None:
-        samples_first, note = _reduced(samples_first, layer, reduce, mask)
+    if fold == 1 and reduce is not None:
+        samples_first, reduced = _reduced(samples_first, layer, reduce, mask)
+        note = "; ".join(filter(None, [note, reduced]))
     if samples_first.is_complex():
         samples_first = torch.view_as_real(samples_first.resolve_conj())
-    if samples_first.dtype not in (torch.float16, torch.float32, torch.float64):
-        samples_first = samples_first.to(torch.float32)
-    rows = samples_first.reshape(n_samples, -1)
-    if rows.shape[1] == 0:
+    if samples_first.numel() == 0:
         raise NotOnePointASample(f"returns an empty tensor of shape {shape}")
-    # A later in-place operation (ReLU) would change these values under us.
-    return Points(rows.to("cpu", copy=True).contiguous(), note)
+    return Points(samples_first, n_samples, fold, note)
 
 
-def _find_sample_axis(shape: tuple[int, ...], layer: Layer, n_samples: int, sample_axis: int) -> tuple[int, int]:
-    """Return the sample axis, and how many rows of axis 0 belong to one sample."""
+def _find_sample_axis(shape: tuple[int, ...], layer: Layer, n_samples: int, sample_axis: int) -> tuple[int, int, str]:
+    """Return the sample axis, how many rows of axis 0 belong to one sample, and a note if that was not plain."""
     preferred = sample_axis if layer.sample_axis is None else layer.sample_axis
     for axis in (preferred, 0):
         if axis < len(shape) and shape[axis] == n_samples:
-            return axis, 1
-    if shape and shape[0] > n_samples and shape[0] % n_samples == 0:
-        return 0, shape[0] // n_samples
+            return axis, 1, ""
+    fold, rest = divmod(shape[0], n_samples) if shape else (0, 0)
+    folds = fold > 1 and rest == 0
+    along_1 = len(shape) > 2 and shape[0] > 1 and shape[1] == n_samples
+    if folds and along_1:
+        raise NotOnePointASample(
+            f"output of shape {shape}: samples on axis 1, or {fold} rows a sample on axis 0? "
+            "give batches of another size"
+        )
+    if along_1:
+        return 1, 1, "samples on axis 1"
+    if folds:
+        return 0, fold, f"{shape[0]} rows read as {n_samples} samples x {fold}"
     raise NotOnePointASample(f"output of shape {shape} has no axis for {n_samples} samples")
 
 
@@ -117,7 +158,7 @@ def _reduced(rows: torch.Tensor, layer: Layer, reduce: Reduce, mask: torch.Tenso
             f"reduce: expected (samples, ...) with {rows.shape[0]} samples for layer '{label(layer.name)}', "
             f"got {getattr(reduced, 'shape', type(reduced).__name__)}"
         )
-    return reduced, f"reduced over length {rows.shape[1]}"
+    return reduced, "reduced over the length"
 
 
 def masked_mean(activations: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -84,7 +84,9 @@ def take_batches(batches: Iterable[Any], n_batches: int | None) -> list[Any]:
         )
     if not isinstance(batches, Iterable):
         raise InvalidInputError(f"batches: expected an iterable of batches, got {type(batches).__name__}")
-    if n_batches is not None and (isinstance(n_batches, bool) or not isinstance(n_batches, int) or n_batches < 1):
+    if n_batches is not None and (
+        isinstance(n_batches, bool) or not isinstance(n_batches, (int, np.integer)) or n_batches < 1
+    ):
         raise InvalidInputError(f"n_batches: expected a positive integer or None, got {n_batches!r}")
     drawn = list(islice(batches, n_batches))
     if not drawn:
@@ -153,6 +155,7 @@ def prepare(
             )
         inputs = inputs[0]
     if isinstance(inputs, torch.Tensor):
+        _check_one_argument(model, index)
         return Call((inputs,), {}, _count_samples(inputs, index, sample_axis), found_mask)
     if isinstance(inputs, Mapping):
         args, kwargs = _arguments(model, inputs, index)
@@ -160,6 +163,21 @@ def prepare(
     raise InvalidInputError(
         f"batches[{index}]: expected a tensor, (inputs, labels) or a mapping, got {_describe(batch)}; {_ADVICE}"
     )
+
+
+def _check_one_argument(model: nn.Module, index: int) -> None:
+    """Raise if the model needs more than one tensor: of a pair the second one is taken for labels."""
+    if model._forward_pre_hooks:
+        return  # they may add arguments
+    try:
+        inspect.signature(model.forward).bind(None)
+    except TypeError as error:
+        raise InvalidInputError(
+            f"batches[{index}]: {type(model).__name__}.forward cannot be called with one tensor ({error}); "
+            f"name the inputs in a mapping, or {_ADVICE}"
+        ) from error
+    except ValueError:  # no signature to be had: the call will tell
+        return
 
 
 def _arguments(model: nn.Module, batch: Mapping[Any, Any], index: int) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from fractions import Fraction
@@ -48,14 +48,16 @@ def choose_named(
 
 
 def count_layers(rho: float, n_layers: int, rounding: Rounding) -> int:
-    """Compute how many of ``n_layers`` layers a share is, which is read as the decimal number that it is written as.
+    """Compute how many of ``n_layers`` layers a share is, which is read as a decimal number of at most 12 digits.
 
     >>> count_layers(0.1, 26, "ceil"), count_layers(0.1, 26, "floor"), count_layers(0.1, 5, "round")
     (3, 2, 1)
     >>> count_layers(0.07, 100, "ceil")  # 0.07 * 100 is 7.000000000000001
     7
+    >>> count_layers(0.1 + 0.2, 10, "ceil")  # 0.30000000000000004, as in numpy.linspace(0, 1, 11)
+    3
     """
-    exact = Fraction(repr(float(rho))) * n_layers
+    exact = Fraction(f"{float(rho):.12g}") * n_layers
     return {"ceil": ceil(exact), "floor": floor(exact), "round": floor(exact + Fraction(1, 2))}[rounding]
 
 
@@ -63,7 +65,7 @@ def find_always_train(scores: LayerScores, always_train: str | Sequence[str] | N
     """Return the names of the layers that are always trained, and why."""
     if isinstance(always_train, str) and always_train == "auto":
         return scores.head, scores.head_reason
-    patterns = [always_train] if isinstance(always_train, str) else list(always_train or ())
+    patterns = [always_train] if isinstance(always_train, str) else () if always_train is None else always_train
     return tuple(match_layers(scores, patterns, "always_train")), "as asked"
 
 
@@ -89,6 +91,8 @@ def match_layers(scores: LayerScores, patterns: Sequence[str], argument: str) ->
     InvalidInputError
         If a pattern matches no layer, naming close ones.
     """
+    if not isinstance(patterns, Iterable):
+        raise InvalidInputError(f"{argument}: expected names or patterns, got {patterns!r}")
     names = [layer.name for layer in scores]
     found: dict[str, None] = {}
     for pattern in patterns:

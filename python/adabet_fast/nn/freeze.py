@@ -25,7 +25,7 @@ class StayInEval:
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
-        self.flags = [part.training for part in module.modules()]
+        self.flags = [(part, part.training) for part in module.modules()]
         self.asked: bool | None = None
         self.previous = vars(module).get("train")
 
@@ -44,13 +44,19 @@ class StayInEval:
         for part in self.module.modules():
             part.training = False
 
-    def release(self) -> None:
-        """Give ``train`` back, and the mode that the module would have by now."""
+    def release(self, training: bool) -> None:
+        """Give ``train`` back, and the mode that the module would have by now in a model with this mode.
+
+        Where the mode last asked for here is not the model's, flags were set directly (Lightning does so after
+        validation) and what they would be is not known: the module gets the mode that it had.
+        """
         del vars(self.module)["train"]
         if self.previous is not None:
             vars(self.module)["train"] = self.previous
-        for part, flag in zip(self.module.modules(), self.flags, strict=True):
-            part.training = flag if self.asked is None else self.asked
+        if self.asked is training:
+            self.flags = [(part, self.asked) for part in self.module.modules()]
+        for part, flag in self.flags:
+            part.training = flag
 
 
 def freeze(model: nn.Module, trained: Collection[str], *, hold_statistics: bool = True) -> None:
@@ -107,7 +113,7 @@ def thaw(model: nn.Module) -> None:
     for module in model.modules():
         held: Any = vars(module).get("train")
         if isinstance(held, StayInEval):
-            held.release()
+            held.release(model.training)
     del vars(model)[_RECORD]
 
 

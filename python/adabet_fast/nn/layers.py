@@ -201,6 +201,10 @@ def check_model(model: object) -> nn.Module:
             raise InvalidInputError(
                 f"model: parameter '{name}' is not initialised yet; run one forward pass before choosing layers"
             )
+        if parameter.is_inference():
+            raise InvalidInputError(
+                f"model: parameter '{name}' was made in inference mode and cannot be trained; build the model outside"
+            )
         if parameter.is_meta:
             raise InvalidInputError(
                 f"model: parameter '{name}' is on the meta device and has no values; load the weights first"

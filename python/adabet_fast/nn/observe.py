@@ -14,6 +14,7 @@ from torch import nn
 from adabet_fast.errors import InvalidInputError
 from adabet_fast.nn.activations import NotOnePointASample, Points, Reduce, to_points
 from adabet_fast.nn.batches import Forward, prepare
+from adabet_fast.nn.cloud import Cloud
 from adabet_fast.nn.guard import only_read
 from adabet_fast.nn.head import HeadTrace
 from adabet_fast.nn.layers import Layer, label
@@ -39,11 +40,13 @@ class Observation:
     Attributes
     ----------
     clouds
-        For each layer that can be scored, one (samples, activations) tensor a batch.
+        For each layer that can be scored, its points.
     problems
         For each other layer, why not.
     calls
         How often each layer was called in a pass.
+    folded
+        Layers of which several rows were read as one sample.
     notes
         What is to say about how a layer's outputs were read.
     batch_sizes
@@ -54,9 +57,10 @@ class Observation:
         Time of the forward passes, the copies of the activations included.
     """
 
-    clouds: dict[str, list[torch.Tensor]] = field(default_factory=dict)
+    clouds: dict[str, Cloud] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
+    folded: set[str] = field(default_factory=set)
     notes: dict[str, str] = field(default_factory=dict)
     batch_sizes: list[int] = field(default_factory=list)
     trace: HeadTrace = field(default_factory=HeadTrace)
@@ -90,14 +94,15 @@ def observe(model: nn.Module, layers: list[Layer], batches: list[Any], how: How)
     with only_read(model):
         for index, batch in enumerate(batches):
             call = prepare(model, batch, index=index, forward=how.forward, mask=how.mask, sample_axis=how.sample_axis)
-            passed = _Pass(seen, how, call.n_samples, call.mask, trace=seen.trace if index == 0 else None)
+            passed = _Pass(seen, how, len(batches), call.n_samples, call.mask, trace=seen.trace if index == 0 else None)
             started = perf_counter()
             with passed.hooked(model, layers):
                 call.run(model)
             seen.seconds += perf_counter() - started
-            passed.close(watched, index)
+            passed.close(index)
     for layer in watched:
         _settle(seen, layer, len(batches))
+    _set_constants_aside(seen)
     return seen
 
 
@@ -107,10 +112,13 @@ class _Pass:
 
     seen: Observation
     how: How
+    n_batches: int
     n_samples: int
     mask: torch.Tensor | None
     trace: HeadTrace | None
-    points: dict[str, list[Points]] = field(default_factory=dict)
+    rows: dict[str, list[torch.Tensor]] = field(default_factory=dict)
+    not_finite: tuple[str, int] | None = None
+    """The layer and its call that first returned NaN or infinity."""
 
     @contextmanager
     def hooked(self, model: nn.Module, layers: list[Layer]) -> Iterator[None]:
@@ -141,49 +149,97 @@ class _Pass:
                 )
             except NotOnePointASample as problem:
                 self.seen.problems[layer.name] = str(problem)
+                self.rows.pop(layer.name, None)
+                self.seen.clouds.pop(layer.name, None)
                 return
-            self.points.setdefault(layer.name, []).append(points)
-            if points.note:
-                self.seen.notes[layer.name] = points.note
+            self._keep(layer.name, points)
 
         return returned
 
-    def close(self, watched: list[Layer], index: int) -> None:
-        """Put the calls of each layer side by side, and check them in the order in which the layers returned."""
+    def _keep(self, name: str, points: Points) -> None:
+        """Copy the points at once: a later in-place operation (ReLU) would change them under us."""
+        calls = self.rows.setdefault(name, [])
+        if calls:
+            rows = torch.empty((self.n_samples, points.width), dtype=points.dtype)
+        else:
+            cloud = self.seen.clouds.setdefault(name, Cloud(self.n_batches))
+            rows = cloud.room(self.n_samples, points.width, points.dtype)
+        points.copy_into(rows)
+        if self.not_finite is None and not _is_finite(rows):
+            self.not_finite = (name, len(calls))
+        calls.append(rows)
+        if points.fold > 1:
+            self.seen.folded.add(name)
+        if points.note:
+            self.seen.notes[name] = points.note
+
+    def close(self, index: int) -> None:
+        """Check what was seen, and put the calls of each layer side by side."""
+        if self.not_finite is not None:
+            name, call = self.not_finite
+            raise _not_finite(self.rows[name], call, name, index)
         self.seen.batch_sizes.append(self.n_samples)
-        for name, calls in self.points.items():
+        for name, calls in self.rows.items():
             self.seen.calls[name] = max(len(calls), self.seen.calls.get(name, 0))
-            rows = calls[0].rows if len(calls) == 1 else torch.cat([points.rows for points in calls], dim=1)
-            _check_finite(rows, name, index)
-            self.seen.clouds.setdefault(name, []).append(rows)
+            self.seen.clouds[name].add(calls[0] if len(calls) == 1 else torch.cat(calls, dim=1))
 
 
-def _check_finite(rows: torch.Tensor, name: str, index: int) -> None:
+def _is_finite(rows: torch.Tensor) -> bool:
     low, high = torch.aminmax(rows)  # both carry NaN on, and need no memory
-    if bool(torch.isfinite(low)) and bool(torch.isfinite(high)):
-        return
-    sample, activation = (int(i) for i in torch.nonzero(~torch.isfinite(rows))[0])
-    raise InvalidInputError(
-        f"batches[{index}]: layer '{label(name)}' returned {rows[sample, activation].item()} "
-        f"(sample {sample}, activation {activation} of {rows.shape[1]})"
+    return bool(torch.isfinite(low)) and bool(torch.isfinite(high))
+
+
+def _not_finite(calls: list[torch.Tensor], call: int, name: str, index: int) -> InvalidInputError:
+    sample, activation = (int(i) for i in torch.nonzero(~torch.isfinite(calls[call]))[0])
+    before = sum(rows.shape[1] for rows in calls[:call])
+    return InvalidInputError(
+        f"batches[{index}]: layer '{label(name)}' returned {calls[call][sample, activation].item()} "
+        f"(sample {sample}, activation {before + activation} of {sum(rows.shape[1] for rows in calls)})"
     )
 
 
 def _settle(seen: Observation, layer: Layer, n_batches: int) -> None:
     """Keep a layer's cloud only if every batch has its part of it, of one width."""
     name = layer.name
-    rows = seen.clouds.get(name, [])
-    if not rows:
+    parts = seen.clouds[name].parts if name in seen.clouds else []
+    widths = [part.shape[1] for part in parts]
+    if not parts:
         seen.problems.setdefault(name, NOT_OBSERVED)
-    elif len(rows) < n_batches:
-        seen.problems.setdefault(name, f"called in {len(rows)} of {n_batches} batches")
+    elif len(parts) < n_batches:
+        seen.problems.setdefault(name, f"called in {len(parts)} of {n_batches} batches")
+    if len(set(widths)) > 1 and name not in seen.problems:
+        sizes = ", ".join(map(str, widths))
+        if name not in seen.folded:
+            raise InvalidInputError(
+                f"batches: layer '{label(name)}' has samples of different sizes ({sizes} activations); "
+                "pad all batches to one length, or give reduce='mean' with a mask to make one vector a sample"
+            )
+        # Rows by the count of what was routed here (experts, packed sequences): that it divided was chance.
+        seen.problems[name] = f"rows are not samples ({sizes} activations a sample)"
     if name in seen.problems:
         seen.clouds.pop(name, None)
+        seen.notes.pop(name, None)
+
+
+def _set_constants_aside(seen: Observation) -> None:
+    """Give no score to tables that are the same for every batch, though their points differ (position embeddings).
+
+    They look like points where their length happens to be the number of samples. If all layers are the same in every
+    batch, it is the batches that are.
+    """
+    repeated = [name for name, cloud in seen.clouds.items() if _is_repeated(cloud.parts)]
+    if len(repeated) == len(seen.clouds):
         return
-    widths = [batch.shape[1] for batch in rows]
-    if len(set(widths)) > 1:
-        sizes = ", ".join(map(str, widths))
-        raise InvalidInputError(
-            f"batches: layer '{label(name)}' has samples of different sizes ({sizes} activations); "
-            "pad all batches to one length, or give reduce='mean' with a mask to make one vector a sample"
-        )
+    for name in repeated:
+        points = seen.clouds[name].parts[0]
+        if bool((points == points[:1]).all()):  # one point for every sample: dead or not yet trained, and b1 = 0
+            continue
+        seen.problems[name] = "returns the same for every batch"
+        del seen.clouds[name]
+        seen.notes.pop(name, None)
+
+
+def _is_repeated(parts: list[torch.Tensor]) -> bool:
+    first = parts[0]
+    same = (torch.equal(first[:1], part[:1]) and torch.equal(first, part) for part in parts[1:])
+    return len(parts) > 1 and all(same)

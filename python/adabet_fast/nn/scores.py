@@ -156,6 +156,9 @@ class LayerScores(Sequence[LayerScore]):
                 return layer
         raise KeyError(key)
 
+    def __contains__(self, key: object) -> bool:
+        return any(layer.name == key for layer in self.layers) if isinstance(key, str) else key in self.layers
+
     def __iter__(self) -> Iterator[LayerScore]:
         return iter(self.layers)
 

@@ -34,7 +34,7 @@ MIN_SAMPLES = 4
 """A loop in a Vietoris-Rips filtration needs four points."""
 
 _GROUP_BYTES = 256 * 2**20
-"""Clouds are pooled and handed over in groups of about this size: a second copy of all is never held."""
+"""Clouds are handed over in groups of about this size, and freed: should pooling copy, never all is held twice."""
 
 
 def score_layers(
@@ -114,7 +114,8 @@ def score_layers(
     Notes
     -----
     Time: the forward passes, and for n samples and |a| activations O(n^2 |a|) for the distances of each layer and
-    its H1. Memory: all activations of all samples, and again those of one group of layers (256 MiB or the largest).
+    its H1. Memory: all activations of all samples; where a batch is larger than the first, those of
+    one group of layers (256 MiB or the largest) once more.
 
     References
     ----------
@@ -140,7 +141,10 @@ def score_layers(
     check_choice("dtype", dtype, Literal["float32", "float64"])
     if merge_batches and pooling == "sum":
         raise InvalidInputError("pooling: 'sum' has nothing to sum with merge_batches=True")
-    if not isinstance(sample_axis, int) or sample_axis < 0:
+    for argument, function in (("forward", forward), ("mask", mask)):
+        if function is not None and not callable(function):
+            raise InvalidInputError(f"{argument}: expected a callable or None, got {function!r}")
+    if isinstance(sample_axis, bool) or not isinstance(sample_axis, int) or sample_axis < 0:
         raise InvalidInputError(f"sample_axis: expected an axis from 0 on, got {sample_axis!r}")
     network = check_model(model)
     layers = find_layers(network)
@@ -200,11 +204,11 @@ def _groups(layers: list[Layer], seen: Observation, pooling: Pooling) -> Iterato
     group: _Group = []
     held = 0
     for layer in layers:
-        parts = seen.clouds.pop(layer.name, [])
-        if not parts:
+        cloud = seen.clouds.pop(layer.name, None)
+        if cloud is None:
             continue
-        clouds = parts if pooling == "sum" or len(parts) == 1 else [torch.cat(parts)]
-        del parts
+        clouds = cloud.parts if pooling == "sum" else [cloud.pooled()]
+        del cloud
         group.append((layer, clouds))
         held += sum(cloud.numel() * cloud.element_size() for cloud in clouds)
         if held >= _GROUP_BYTES:

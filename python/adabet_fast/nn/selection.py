@@ -122,7 +122,9 @@ class Selection:
 
         Build the optimizer afterwards; one that was built before goes on updating frozen parameters that still have a
         gradient. Freeze before ``DistributedDataParallel`` and FSDP wrap the model. Frozen layers below a trained one
-        cost no activations; those between a trained layer and the loss still do.
+        cost no activations; those between a trained layer and the loss still do. Convert to ``SyncBatchNorm`` before,
+        too: the modules that it puts in do not know that they are to stay in eval mode. Reentrant checkpointing
+        (``use_reentrant=True``) gives no gradient to a block whose inputs need none, as when all below it is frozen.
 
         Parameters
         ----------
