@@ -120,6 +120,13 @@ def test_numbers_and_pefts_format(scores: LayerScores, capsys: pytest.CaptureFix
     assert first == second == "trainable params: 373 || all params: 1,325 || trainable%: 28.1509"
 
 
+def test_notebooks_show_the_table(scores: LayerScores) -> None:
+    for shown in (scores, scores.select(0.1)):
+        html = shown._repr_html_()
+        assert html.startswith("<pre")
+        assert "block2.shortcut" in html
+
+
 def test_the_report(scores: LayerScores) -> None:
     text = str(scores.select_named(["block2.conv1"]))
     lines = text.splitlines()

@@ -12,7 +12,7 @@ from adabet_fast.nn.criteria import Normalize, ScoreName, check_criterion, score
 from adabet_fast.nn.files import read_json, write_json
 from adabet_fast.nn.fingerprint import Fingerprint
 from adabet_fast.nn.layers import label
-from adabet_fast.nn.table import format_table
+from adabet_fast.nn.table import as_html, format_table
 
 if TYPE_CHECKING:
     from adabet_fast.nn.selection import Rounding, Selection
@@ -285,6 +285,9 @@ class LayerScores(Sequence[LayerScore]):
 
     def __str__(self) -> str:
         return f"{self.table()}\n\n{self.summary()}"
+
+    def _repr_html_(self) -> str:
+        return as_html(str(self))
 
     def __repr__(self) -> str:
         best = self.ranked()[:1]

@@ -16,7 +16,7 @@ from adabet_fast.nn.freeze import freeze, is_frozen, thaw
 from adabet_fast.nn.layers import check_model, label
 from adabet_fast.nn.parameters import format_trainable_parameters
 from adabet_fast.nn.scores import LayerScores
-from adabet_fast.nn.table import format_bytes
+from adabet_fast.nn.table import as_html, format_bytes
 
 Rounding: TypeAlias = Literal["ceil", "floor", "round"]
 
@@ -203,6 +203,9 @@ class Selection:
 
     def __str__(self) -> str:
         return f"{self.table()}\n\n{self.scores.summary()}\n{self.summary()}"
+
+    def _repr_html_(self) -> str:
+        return as_html(str(self))
 
     def __repr__(self) -> str:
         names = f"layers={list(self.layers)}, always_train={list(self.always_train)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: str) -> str:
@@ -36,6 +37,15 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: st
         "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(line, right, widths, strict=True)).rstrip()
         for line in lines
     )
+
+
+def as_html(text: str) -> str:
+    """Set text for a notebook, every blank in its place.
+
+    >>> as_html("b1 < |a|")
+    '<pre style="white-space: pre">b1 &lt; |a|</pre>'
+    """
+    return f'<pre style="white-space: pre">{escape(text)}</pre>'
 
 
 def format_bytes(count: int) -> str:
