@@ -103,3 +103,28 @@ except Enough:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.split() == ["3", "1"], done.stderr
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "while True: a.betti1(x[:200])",  # gives the GIL up and takes it again all the time
+        "a.h1(x)",
+        "a.betti1_batch(np.broadcast_to(x[:300], (20_000, 300, 2)), n_threads=2)",
+    ],
+)
+def test_the_interpreter_ends_while_daemon_threads_compute(call: str) -> None:
+    code = (
+        SETUP
+        + f"""
+t = rng.random(10_000) * 7
+x = np.stack([np.cos(t), np.sin(t)], 1) + rng.standard_normal((10_000, 2)) * 0.05
+def compute():
+    {call}
+for _ in range(2):
+    threading.Thread(target=compute, daemon=True).start()
+time.sleep(0.5)
+"""
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -21,7 +21,7 @@ py::array condensed_distances(const PointCloud& points, Metric metric, const Exe
     const std::size_t n = points.n;
     py::array_t<Real> out(static_cast<py::ssize_t>(n < 2 ? 0 : n * (n - 1) / 2));
     Real* to = out.mutable_data();
-    const py::gil_scoped_release no_gil;
+    const GilReleased no_gil;
     Buffer<Real> square = make_buffer<Real>(execution.budget, n * n);
     adabet::pairwise_distances(points, metric, square.data(), n, execution);
     for (std::size_t i = 0; i + 1 < n; ++i)
@@ -34,7 +34,7 @@ py::array square_distances(const PointCloud& points, Metric metric, const Execut
     const auto n = static_cast<py::ssize_t>(points.n);
     py::array_t<Real> out({n, n});
     Real* const to = out.mutable_data();
-    const py::gil_scoped_release no_gil;
+    const GilReleased no_gil;
     adabet::pairwise_distances(points, metric, to, points.n, execution);
     return out;
 }
@@ -66,7 +66,7 @@ py::array canonical_matrix(const py::object& x, const std::string& dtype, int n_
         refuse_beyond_budget(fixed_bytes(n, false, sizeof(Real)), n, call.execution);
         py::array_t<Real> out({static_cast<py::ssize_t>(n), static_cast<py::ssize_t>(n)});
         Real* const to = out.mutable_data();
-        const py::gil_scoped_release no_gil;
+        const GilReleased no_gil;
         const MatrixInput<Real> matrix = input.distances<Real>(Metric::euclidean, call.execution);
         for (std::size_t i = 0; i < n; ++i) std::copy_n(matrix.matrix().row(i), n, to + i * n);
         return out;

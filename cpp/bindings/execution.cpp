@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "adabet/isa.hpp"
@@ -35,10 +37,29 @@ private:
     Clock::time_point last_ = Clock::now();
 };
 
+/// Asked of `threading`, which knows who the main thread is also after a fork.
+bool in_main_thread() {
+    const py::module_ threading = py::module_::import("threading");
+    return threading.attr("main_thread")().attr("ident").cast<unsigned long>() == PyThread_get_thread_ident();
+}
+
+std::function<void()> checkpoint() {
+    if (in_main_thread()) return SignalCheck();
+    return {};
+}
+
 }  // namespace
 
+GilReleased::~GilReleased() {
+    try {
+        PyEval_RestoreThread(state_);
+    } catch (...) {  // the unwinding of a thread that Python ends; it may not be swallowed, but it may be held up
+        for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+    }
+}
+
 Call::Call(std::size_t max_memory, int n_threads)
-    : budget_(max_memory), execution{budget_, std::clamp(n_threads, 1, most_threads), SignalCheck()} {}
+    : budget_(max_memory), execution{budget_, std::clamp(n_threads, 1, most_threads), checkpoint()} {}
 
 void register_execution(py::module_& module) {
     module.def("available_cores", &available_cores, "Cores that this process may use.");

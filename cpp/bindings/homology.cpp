@@ -50,7 +50,7 @@ std::size_t betti1(const py::object& x, bool distance_matrix, const std::string&
     const Call call(max_memory, n_threads);
     return with_real(dtype, [&](auto kind) {
         using Real = decltype(kind);
-        const py::gil_scoped_release no_gil;
+        const GilReleased no_gil;
         const MatrixInput<Real> distances = input.distances<Real>(chosen, call.execution);
         return count_bars<Real>(distances.matrix(), to_real<Real>(threshold), to_real<Real>(min_persistence),
                                 call.execution);
@@ -99,7 +99,7 @@ py::array_t<std::int64_t> betti1_batch(const py::object& xs, bool distance_matri
     std::vector<std::size_t> counts(inputs.size());
     with_real(dtype, [&](auto kind) {
         using Real = decltype(kind);
-        const py::gil_scoped_release no_gil;
+        const GilReleased no_gil;
         if (distance_matrix) {
             count_matrices<Real>(inputs, to_real<Real>(threshold), to_real<Real>(min_persistence), counts.data(),
                                  call.execution);
@@ -172,7 +172,7 @@ py::dict h1(const py::object& x, bool distance_matrix, const std::string& metric
         std::optional<Barcode<Real>> barcode;
         double seconds_distances = 0;
         {
-            const py::gil_scoped_release no_gil;
+            const GilReleased no_gil;
             const auto start = std::chrono::steady_clock::now();
             const MatrixInput<Real> distances = input.distances<Real>(chosen, call.execution);
             seconds_distances = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
