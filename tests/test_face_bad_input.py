@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,13 @@ from adabet_fast import (
     h1,
     pairwise_distances,
 )
+
+
+def nested_tensor() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a prototype, says torch
+        return torch.nested.nested_tensor([torch.zeros(3, 2), torch.zeros(4, 2)])
+
 
 GOOD = np.random.default_rng(0).standard_normal((10, 3)).astype(np.float32)
 SQUARE = pairwise_distances(GOOD)
@@ -95,6 +103,7 @@ POINTS = {
     "float8 tensor": (torch.from_numpy(GOOD).to(torch.float8_e5m2), "scalar type|DLPack"),
     "sparse tensor": (torch.from_numpy(GOOD).to_sparse(), "DLPack"),
     "meta tensor": (torch.ones(3, 3, device="meta"), "DLPack"),
+    "nested tensor": (nested_tensor(), "no one shape"),
     "masked": (np.ma.masked_greater(GOOD, 0), "masked"),
     "scipy sparse": (scipy.sparse.csr_array(GOOD), "distance_matrix=True"),
     "NaN": (changed(GOOD, (4, 2), math.nan), "4.*2"),

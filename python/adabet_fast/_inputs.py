@@ -109,7 +109,13 @@ def _check_exporter(x: Any, name: str) -> Any:
             f"{name} ({_kind(x)}) is on {getattr(x, 'device', f'DLPack device type {device}')}, "
             "and this build computes on the CPU alone; pass x.cpu()"
         )
-    return x if hasattr(x, "shape") else _through_numpy(x, name)
+    try:
+        has_shape = hasattr(x, "shape")
+    except RuntimeError as error:  # a nested tensor
+        raise InvalidInputError(
+            f"{name} ({_kind(x)}) has no one shape: {error} Clouds of several sizes go to betti1_batch as a list"
+        ) from error
+    return x if has_shape else _through_numpy(x, name)
 
 
 def _shape(x: Any) -> tuple[int, ...]:
