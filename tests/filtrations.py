@@ -61,6 +61,33 @@ def disconnected(r: Rng, n: int) -> Matrix:
     return mirror(d)
 
 
+def cycle(r: Rng, n: int) -> Matrix:
+    """The path metric of a cycle whose vertices are numbered at random: every length n times, all of them tied."""
+    at = r.permutation(n)
+    apart = np.abs(at[:, None] - at[None, :])
+    return mirror(np.minimum(apart, n - apart))
+
+
+def tree(r: Rng, n: int) -> Matrix:
+    """The path metric of a random tree with whole edge lengths: no loops, many ties."""
+    d = np.zeros((n, n))
+    for i in range(1, n):
+        parent = r.integers(i)
+        d[i, :i] = d[:i, i] = d[parent, :i] + r.integers(1, 4)
+    return mirror(d)
+
+
+def quantised(r: Rng, n: int) -> Matrix:
+    """Rectified activations in eight bits: mostly zeros, equal points, integer squares."""
+    x = np.round(20 * np.maximum(r.standard_normal((n, 20)), 0))
+    x[r.random(n) < 0.3] = x[0]
+    return from_points(x)
+
+
+def all_scales(r: Rng, n: int) -> Matrix:
+    return from_points(r.standard_normal((n, 3)) * 10.0 ** r.uniform(-10, 10, (n, 1)))
+
+
 # Where ripser.py finishes only small clouds of a kind, the largest n that it is asked for.
 KINDS: dict[str, tuple[Callable[[Rng, int], Matrix], int]] = {
     "gaussian": (lambda r, n: from_points(r.standard_normal((n, 64))), 1000),
@@ -78,6 +105,10 @@ KINDS: dict[str, tuple[Callable[[Rng, int], Matrix], int]] = {
     "bipartite": (bipartite, 60),
     "disconnected": (disconnected, 400),
     "non-metric": (lambda r, n: mirror(1 - r.random((n, n))), 80),
+    "cycle": (cycle, 60),
+    "tree": (tree, 400),
+    "quantised": (quantised, 400),
+    "all scales": (all_scales, 400),
     "random lengths": (lambda r, n: mirror(1 + r.random((n, n))), 80),
 }
 
