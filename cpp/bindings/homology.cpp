@@ -28,21 +28,6 @@ Real to_real(double value) {
     return value > static_cast<double>(std::numeric_limits<Real>::max()) ? infinity<Real> : static_cast<Real>(value);
 }
 
-template <class Real>
-std::size_t count_longer(const Barcode<Real>& barcode, Real min_persistence) {
-    const auto longer = [min_persistence](const Interval<Real>& bar) {
-        return bar.death - bar.birth > min_persistence;
-    };
-    return static_cast<std::size_t>(std::count_if(barcode.intervals.begin(), barcode.intervals.end(), longer));
-}
-
-template <class Real>
-std::size_t count_bars(const DistanceMatrix<Real>& distances, Real threshold, Real min_persistence,
-                       const Execution& execution) {
-    if (min_persistence > 0) return count_longer(adabet::h1(distances, threshold, execution), min_persistence);
-    return adabet::betti1(distances, threshold, execution);
-}
-
 std::size_t betti1(const py::object& x, bool distance_matrix, const std::string& metric, double threshold,
                    double min_persistence, const std::string& dtype, int n_threads, std::size_t max_memory) {
     const Input input(x, distance_matrix);

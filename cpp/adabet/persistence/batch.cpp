@@ -11,20 +11,15 @@ namespace adabet {
 namespace {
 
 template <class Real>
-std::size_t count_bars(const PointCloud& cloud, Metric metric, Real threshold, Real min_persistence,
-                       Buffer<Real>& matrix, const Execution& execution) {
+std::size_t count_bars_of(const PointCloud& cloud, Metric metric, Real threshold, Real min_persistence,
+                          Buffer<Real>& matrix, const Execution& execution) {
     const std::size_t n = cloud.n;
     if (matrix.size() < n * n) {
         matrix.clear();
         matrix.resize(n * n);
     }
     pairwise_distances(cloud, metric, matrix.data(), n, execution);
-    const DistanceMatrix<Real> distances{matrix.data(), n, n};
-    if (!(min_persistence > 0)) return betti1(distances, threshold, execution);
-    const Barcode<Real> barcode = h1(distances, threshold, execution);
-    return static_cast<std::size_t>(
-        std::count_if(barcode.intervals.begin(), barcode.intervals.end(),
-                      [&](const auto& bar) { return bar.death - bar.birth > min_persistence; }));
+    return count_bars(DistanceMatrix<Real>{matrix.data(), n, n}, threshold, min_persistence, execution);
 }
 
 }  // namespace
@@ -38,8 +33,8 @@ void betti1_batch(std::span<const PointCloud> clouds, Metric metric, Real thresh
 
     const auto run = [&](std::size_t i, int worker, const Execution& own) {
         try {
-            out[i] = count_bars(clouds[i], metric, threshold, min_persistence,
-                                matrices[static_cast<std::size_t>(worker)], own);
+            out[i] = count_bars_of(clouds[i], metric, threshold, min_persistence,
+                                   matrices[static_cast<std::size_t>(worker)], own);
         } catch (const InvalidInput& error) {
             throw InvalidInput("cloud " + std::to_string(i) + ": " + error.what());
         }

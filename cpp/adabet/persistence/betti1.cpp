@@ -1,3 +1,6 @@
+#include <algorithm>
+
+#include "adabet/persistence/bars.hpp"
 #include "adabet/persistence/births.hpp"
 #include "adabet/persistence/h1.hpp"
 #include "adabet/persistence/ties.hpp"
@@ -10,16 +13,31 @@ namespace adabet {
 /// births, less the bars of length zero.
 template <class Real>
 std::size_t betti1(const DistanceMatrix<Real>& distances, Real threshold, const Execution& execution) {
-    const Window<Real> window = filtration_window(distances, threshold, execution);
+    Window<Real> window = filtration_window(distances, threshold, execution);
     const auto graph = relative_neighbourhood_graph(distances, window.longest, execution);
     const Births<Real> births(graph, distances.n, window.longest_birth, execution.budget);
     const ZeroBars zero = count_zero_bars(distances, births, execution);
     if (zero.settled) return births.size() - zero.count;
-    // Many ties, as on a grid. Nothing beyond the last birth can be a bar of length zero.
-    return h1(distances, births.edges().back().length(), execution).intervals.size();
+    // Many ties, as on a grid. Beyond the last birth there is no bar of length zero: what is left then is a bar.
+    window.longest_birth = births.edges().back().key;
+    Stats stats;
+    return find_bars(distances, births, window, stats, execution).size();
+}
+
+template <class Real>
+std::size_t count_bars(const DistanceMatrix<Real>& distances, Real threshold, Real min_persistence,
+                       const Execution& execution) {
+    if (!(min_persistence > 0)) return betti1(distances, threshold, execution);
+    const Barcode<Real> barcode = h1(distances, threshold, execution);
+    const auto longer = [min_persistence](const Interval<Real>& bar) {
+        return bar.death - bar.birth > min_persistence;
+    };
+    return static_cast<std::size_t>(std::count_if(barcode.intervals.begin(), barcode.intervals.end(), longer));
 }
 
 template std::size_t betti1(const DistanceMatrix<float>&, float, const Execution&);
 template std::size_t betti1(const DistanceMatrix<double>&, double, const Execution&);
+template std::size_t count_bars(const DistanceMatrix<float>&, float, float, const Execution&);
+template std::size_t count_bars(const DistanceMatrix<double>&, double, double, const Execution&);
 
 }  // namespace adabet

@@ -15,7 +15,12 @@ template <class Real>
 template <class Real>
 [[nodiscard]] std::size_t betti1(const DistanceMatrix<Real>& distances, Real threshold, const Execution& execution);
 
-/// Working bytes of the dense plan that follow from n alone: `fixed`; and the most that births may add for n points: `reserve`.
+/// The number of H1 intervals with death - birth > min_persistence: betti1 where that is zero.
+template <class Real>
+[[nodiscard]] std::size_t count_bars(const DistanceMatrix<Real>& distances, Real threshold, Real min_persistence,
+                                     const Execution& execution);
+
+/// Working bytes of the dense plan that follow from n alone.
 [[nodiscard]] std::size_t h1_fixed_bytes(std::size_t n, std::size_t real_size);
 
 }  // namespace adabet

@@ -12,7 +12,7 @@ namespace adabet {
 namespace {
 
 /// More tied edges than this in multiples of n, and the bit rows are the better tool.
-constexpr std::size_t kMostTiesPerPoint = 8;
+constexpr std::size_t kMostTiesPerPoint = 1;
 constexpr std::size_t kRowsPerCheck = 64;
 
 /// A set of lengths that may answer yes for one that is not in it, never no for one that is.

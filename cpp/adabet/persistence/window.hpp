@@ -1,7 +1,6 @@
 #pragma once
 
 #include "adabet/execution.hpp"
-#include "adabet/persistence/barcode.hpp"
 #include "adabet/rips/enclosing_radius.hpp"
 #include "adabet/rips/length_key.hpp"
 
@@ -20,12 +19,5 @@ struct Window {
 template <class Real>
 [[nodiscard]] Window<Real> filtration_window(const DistanceMatrix<Real>& distances, Real threshold,
                                              const Execution& execution);
-
-template <class Real>
-void add_bar(Barcode<Real>& barcode, const RankedEdge<Real>& birth, Real death, Edge death_edge) {
-    barcode.intervals.push_back({birth.length(), death});
-    barcode.birth_edges.push_back(birth.edge());
-    barcode.death_edges.push_back(death_edge);
-}
 
 }  // namespace adabet

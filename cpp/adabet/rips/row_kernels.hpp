@@ -109,27 +109,31 @@ ADABET_INLINE std::size_t segment_minima(const Real* row, std::size_t n, Vertex 
     return found;
 }
 
-/// Lowers best[j] to the least max(d(a, v), d(v, b0 + j)) over one group of witnesses v.
+/// Lowers best[j] to the least key that rules {a, b0 + j} out if it is below that edge's own, over one group of witnesses
+/// v: max(d(a, v), d(v, b)), and one less for v < a, since then equal lengths come before {a, b} as well. Without that one,
+/// duplicated points would rule out nothing.
 template <class Real>
-ADABET_INLINE void lower_by_group(const DistanceMatrix<Real>& distances, const Witness<Real>* group, std::size_t b0,
-                                  LengthKey<Real>* best) {
+ADABET_INLINE void lower_by_group(const DistanceMatrix<Real>& distances, Vertex a, const Witness<Real>* group,
+                                  std::size_t b0, LengthKey<Real>* best) {
     using Key = LengthKey<Real>;
     const Real* rows[kWitnessGroup];
     Key reach[kWitnessGroup];
+    Key lead[kWitnessGroup];
     for (std::size_t i = 0; i < kWitnessGroup; ++i) {
+        lead[i] = group[i].vertex < a ? 1 : 0;
         rows[i] = distances.row(static_cast<std::size_t>(group[i].vertex)) + b0;
         reach[i] = group[i].key;
     }
     for (std::size_t j = 0; j < kRowBlock; ++j) {
         Key least = best[j];
         for (std::size_t i = 0; i < kWitnessGroup; ++i)
-            least = std::min(least, std::max(reach[i], length_key(rows[i][j])));
+            least = std::min(least, std::max(reach[i], length_key(rows[i][j])) - lead[i]);
         best[j] = least;
     }
 }
 
-/// Appends every b > a with d(a, b) <= longest for which no witness v has max(d(a, v), d(v, b)) < d(a, b); returns how
-/// many. Needs n >= kRowBlock and whole groups of witnesses.
+/// Appends every b > a with d(a, b) <= longest that no witness rules out; returns how many. Needs n >= kRowBlock and
+/// whole groups of witnesses.
 template <class Real>
 ADABET_INLINE std::size_t survivors_of_row(const DistanceMatrix<Real>& distances, Vertex a,
                                            const Witness<Real>* witnesses, std::size_t n_witnesses,
@@ -142,7 +146,8 @@ ADABET_INLINE std::size_t survivors_of_row(const DistanceMatrix<Real>& distances
         const std::size_t b0 = std::min(next, distances.n - kRowBlock);
         Key best[kRowBlock];
         for (std::size_t j = 0; j < kRowBlock; ++j) best[j] = std::numeric_limits<Key>::max();
-        for (std::size_t w = 0; w < n_witnesses; w += kWitnessGroup) lower_by_group(distances, witnesses + w, b0, best);
+        for (std::size_t w = 0; w < n_witnesses; w += kWitnessGroup)
+            lower_by_group(distances, a, witnesses + w, b0, best);
         Key alive[kRowBlock];
         Key any = 0;
         for (std::size_t j = 0; j < kRowBlock; ++j) {
