@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <mutex>
+#include <utility>
+#include <vector>
 
 #include "adabet/rips/kernels.hpp"
 
@@ -21,7 +23,7 @@ template <class Real>
 class Rows {
 public:
     Rows(const DistanceMatrix<Real>& distances, LengthKey<Real> longest, const Execution& execution)
-        : distances_(distances), longest_(longest), edges(make_buffer<RankedEdge<Real>>(execution.budget)) {}
+        : distances_(distances), longest_(longest), edges_(make_buffer<RankedEdge<Real>>(execution.budget)) {}
 
     void run(std::size_t begin, std::size_t end, Buffer<Vertex>& candidates, Buffer<RankedEdge<Real>>& found,
              const Execution& own) {
@@ -37,8 +39,9 @@ public:
             }
         }
         const std::lock_guard lock(mutex_);
-        edges.insert(edges.end(), found.begin(), found.end());
+        edges_.insert(edges_.end(), found.begin(), found.end());
     }
+    [[nodiscard]] Buffer<RankedEdge<Real>> take_edges() { return std::move(edges_); }
 
 private:
     /// Every b > a that no cheap witness rules out.
@@ -66,9 +69,7 @@ private:
     LengthKey<Real> longest_;
     const RipsKernels<Real>& kernels_ = rips_kernels<Real>();
     std::mutex mutex_;
-
-public:
-    Buffer<RankedEdge<Real>> edges;
+    Buffer<RankedEdge<Real>> edges_;
 };
 
 }  // namespace
@@ -96,11 +97,12 @@ Buffer<RankedEdge<Real>> relative_neighbourhood_graph(const DistanceMatrix<Real>
             rows.run(task * kRowsPerTask, std::min(n, (task + 1) * kRowsPerTask), mine.candidates, mine.found, own);
         });
     std::size_t compared = 0;
-    std::sort(rows.edges.begin(), rows.edges.end(), [&](const RankedEdge<Real>& x, const RankedEdge<Real>& y) {
+    Buffer<RankedEdge<Real>> edges = rows.take_edges();
+    std::sort(edges.begin(), edges.end(), [&](const RankedEdge<Real>& x, const RankedEdge<Real>& y) {
         if (++compared % kComparisonsPerCheck == 0) execution.check();
         return x < y;
     });
-    return std::move(rows.edges);
+    return edges;
 }
 
 template Buffer<RankedEdge<float>> relative_neighbourhood_graph(const DistanceMatrix<float>&, LengthKey<float>,
