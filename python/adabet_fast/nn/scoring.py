@@ -125,6 +125,7 @@ def score_layers(
     --------
     >>> import torch
     >>> from torch import nn
+    >>> from adabet_fast import score_layers
     >>> _ = torch.manual_seed(0)
     >>> network = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 3))
     >>> scores = score_layers(network, [torch.randn(8, 2) for _ in range(5)])

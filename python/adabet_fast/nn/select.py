@@ -79,6 +79,7 @@ def select_layers(
     --------
     >>> import torch
     >>> from torch import nn
+    >>> from adabet_fast import select_layers
     >>> _ = torch.manual_seed(0)
     >>> network = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 3))
     >>> selection = select_layers(network, [torch.randn(8, 2) for _ in range(5)], rho=1.0, always_train="4")

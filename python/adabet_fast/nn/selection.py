@@ -56,6 +56,7 @@ class Selection:
     Examples
     --------
     >>> import torch
+    >>> from torch import nn
     >>> from adabet_fast import Selection, select_layers
     >>> _ = torch.manual_seed(0)
     >>> network = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 3))
