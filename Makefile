@@ -14,8 +14,11 @@ CPP := $(shell find cpp tests/cpp -name '*.[ch]pp' 2>/dev/null)
 # A new or removed Python file changes its folder; an edited one needs no new install.
 PACKAGE := $(shell find cpp cmake -type f) $(shell find python -type d -not -name __pycache__)
 
-.PHONY: all demo test lint types cpp-test py-test format bench wheel clean
+.PHONY: all help demo test lint types cpp-test py-test format bench wheel clean
 all: $(VENV)/.installed
+
+help:
+	@sed -n 's/^| `make/make/p' CONTRIBUTING.md | tr -d '`|' | sed 's/  */ /; s/^/  /'
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m bench.demo
@@ -61,9 +64,11 @@ $(VENV)/.made:
 	touch $@
 
 $(VENV)/.requirements: requirements-dev.txt | $(VENV)/.made
+	@echo "Installing what it needs into $(VENV) ..."
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.requirements pyproject.toml CMakeLists.txt $(PACKAGE)
+	@echo "Compiling the package, two minutes or so ..."
 	SKBUILD_CMAKE_DEFINE=ADABET_WERROR=ON $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@

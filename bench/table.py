@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
 import subprocess
@@ -13,6 +14,15 @@ from typing import Any
 
 import adabet_fast
 
+TITLES = {
+    "gauss_d512_n1000": "gaussian, (1000, 512)",
+    "circle256_n1000": "noisy circle, (1000, 256)",
+    "torus_n1000": "torus, (1000, 3)",
+    "o3_n1000": "orthogonal 3×3 matrices, (1000, 9)",
+    "gauss_d100000_n40": "one wide layer, (40, 100000)",
+    "random_n1000": "independent random lengths, a metric, n = 1000",
+    "nonmetric_n1000": "independent random lengths, no metric, n = 1000",
+}
 BENCHMARKS = Path(__file__).parent / "test_bench_h1.py"
 
 
@@ -44,13 +54,14 @@ def row(name: str, group: dict[str, dict[str, Any]]) -> str:
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m bench.table", description=__doc__).parse_args()
     groups: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
     for found in measure():
         call = "betti1" if "betti1" in found["name"] or "small_clouds" in found["name"] else "h1"
         groups[found["group"]][call] = found
     print("| cloud | ripser.py | `h1` | `betti1` |\n|---|---|---|---|")
     for name, group in groups.items():
-        print(row(name, group))
+        print(row(TITLES.get(name, name), group))
     print(f"\n{platform.machine()}, {adabet_fast.backends()['cpu'].detail}")
 
 

@@ -164,3 +164,11 @@ def test_a_barcode_without_edges_says_so() -> None:
     for name in ("birth_edges", "death_edges"):
         with pytest.raises(BackendUnavailableError, match="backend='cpu'"):
             getattr(bars, name)
+
+
+def test_index_is_that_of_the_intervals() -> None:
+    found = h1(np.array([[0, 0], [2, 0], [2, 1], [0, 1]]))
+    assert np.array_equal(found[0], found.intervals[0])
+    assert np.array_equal(found[:, 1], found.deaths)
+    with pytest.raises(IndexError):
+        found[1]

@@ -361,3 +361,14 @@ def test_the_global_lock_is_released() -> None:
         done.set()
         other.join()
         assert sum(start < t < end for t in ticks) > 5
+
+
+def test_a_forgotten_flag_warns() -> None:
+    matrix = pairwise_distances(np.random.default_rng(0).random((30, 3)))
+    for call in (h1, betti1):
+        with pytest.warns(UserWarning, match="pass distance_matrix=True"):
+            call(matrix)
+        call(matrix, distance_matrix=True)
+        call(matrix[:, :29])  # a cloud, and so are the next two
+        call(matrix + np.eye(30, dtype=np.float32))
+        call(np.zeros((30, 30)))

@@ -10,7 +10,8 @@ import time
 import pytest
 
 SETUP = """
-import sys, time, threading
+import signal, sys, time, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts with SIGINT ignored
 import numpy as np
 import adabet_fast as a
 rng = np.random.default_rng(0)

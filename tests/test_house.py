@@ -65,8 +65,8 @@ PLANTED = {
     "matplotlib in a class": ("python/adabet_fast/b.py", "class B:\n    import matplotlib", "matplotlib"),
     "too long": ("bench/x.py", "x = 1\n" * 401, "401 lines"),
     "module.cpp too long": ("cpp/bindings/module.cpp", "int x;\n" * 41, "41 lines"),
-    "machine path": ("README.md", "cd /" + "work/main", "speaks of"),
-    "registry": ("requirements.txt", "--index-url https://" + "pypi" + ".org/simple", "speaks of"),
+    "machine path": ("README.md", "cd " + "/" + "home/someone/project", "speaks of"),
+    "registry": ("requirements.txt", "--index" + "-url https://example.org/packages", "speaks of"),
 }
 
 

@@ -34,3 +34,20 @@ def test_what_was_installed_is_what_is_tested() -> None:
 
     pyproject = (Path(__file__).resolve().parent.parent / "pyproject.toml").read_text(encoding="utf-8")
     assert f'version = "{adabet_fast.__version__}"' in pyproject
+
+
+def test_without_torch_all_else_is_there() -> None:
+    code = """
+import sys; sys.modules["torch"] = None  # as if it were not installed
+import inspect, pydoc
+import adabet_fast
+from adabet_fast import *
+assert "h1" in dir(adabet_fast) and "select_layers" not in dir(adabet_fast)
+assert len(inspect.getmembers(adabet_fast)) > 10 and "betti1" in pydoc.render_doc(adabet_fast)
+try:
+    adabet_fast.select_layers
+except ModuleNotFoundError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "adabet_fast.select_layers needs PyTorch, which is not installed: pip install torch\n", done

@@ -6,6 +6,7 @@ the layers of a PyTorch model that are worth training (they import torch when fi
 
 from __future__ import annotations
 
+from importlib.util import find_spec as _find_spec
 from typing import TYPE_CHECKING
 
 try:
@@ -53,10 +54,22 @@ __all__ = [
 ]
 
 
+# What cannot be had is not offered: help(), tab completion and `import *` work without torch.
+if _find_spec("torch") is None:
+    __all__ = [name for name in __all__ if name not in _FROM_NN]
+
+
 def __getattr__(name: str) -> object:
     if name not in _FROM_NN:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from adabet_fast import nn
+    try:
+        from adabet_fast import nn
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ModuleNotFoundError(
+            f"adabet_fast.{name} needs PyTorch, which is not installed: pip install torch", name="torch"
+        ) from error
 
     value = getattr(nn, name)
     globals()[name] = value
@@ -64,4 +77,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*__all__, "__doc__", "__file__", "__name__", "__path__"})

@@ -11,7 +11,7 @@ from adabet_fast import _core
 from adabet_fast.errors import BackendUnavailableError, InvalidInputError
 
 NAMES = ("auto", "cpu", "cuda", "ripser")
-RIPSER_INSTALL = "pip install 'adabet_fast[ripser]'"
+RIPSER_INSTALL = "pip install ripser"
 _NO_CUDA = "this build has no CUDA code"
 
 
@@ -62,7 +62,7 @@ def backends() -> Backends:
     >>> print(adabet_fast.backends())  # doctest: +SKIP
     cpu     yes  avx512 (can run: baseline, avx2, avx512), 2 cores
     cuda    no   this build has no CUDA code
-    ripser  no   ripser.py is not installed: pip install 'adabet_fast[ripser]'
+    ripser  no   ripser.py is not installed: pip install ripser
     """
     return Backends({"cpu": _cpu(), "cuda": BackendStatus(False, _NO_CUDA), "ripser": _ripser()})
 

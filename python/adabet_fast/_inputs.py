@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -37,6 +38,20 @@ def as_points(x: Any, name: str = "x") -> Any:
             f"for n points on a line pass {name}.reshape(-1, 1)"
         )
     return _reshape(x, (shape[0], math.prod(shape[1:])), name) if len(shape) > 2 else x
+
+
+def warn_of_distances(x: Any) -> None:
+    """Warn where points look like a distance matrix whose flag was forgotten, the commonest slip there is."""
+    shape = _shape(x)
+    if shape[0] != shape[1] or shape[0] < 3 or not isinstance(x, np.ndarray):
+        return
+    if not x.diagonal().any() and np.array_equal(x, x.T) and x.any():
+        warnings.warn(
+            f"x is symmetric with a zero diagonal, {shape}, and is read as {shape[0]} points; "
+            "if these are distances, pass distance_matrix=True",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def as_matrix(x: Any, name: str = "x") -> Any:

@@ -190,6 +190,10 @@ class Barcode:
         """Pairs (birth, death)."""
         return ((float(birth), float(death)) for birth, death in self.intervals)
 
+    def __getitem__(self, index: Any) -> Any:
+        """``intervals[index]``: one bar, some bars, or a column of them."""
+        return self.intervals[index]
+
     def __eq__(self, other: object) -> bool:
         """Whether the intervals are the same, in value and in precision; edges may differ where lengths are tied."""
         if not isinstance(other, Barcode):

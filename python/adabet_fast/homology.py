@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from adabet_fast import _core
 from adabet_fast._backends import resolve_backend
-from adabet_fast._inputs import as_matrix, as_points, as_stack
+from adabet_fast._inputs import as_matrix, as_points, as_stack, warn_of_distances
 from adabet_fast._memory import resolve_budget
 from adabet_fast._options import DtypeName, check_dtype, check_flag, check_length, check_metric
 from adabet_fast._threads import resolve_threads
@@ -118,10 +118,10 @@ def betti1(
 
     Notes
     -----
-    Takes O(n² d) time for distances and n² numbers of memory beside n² / 4 bytes or so for the filtration; see
-    `estimate_memory`. Only edges of the relative neighbourhood graph give birth to loops (Koyama, Mémoli, Robins,
-    Turner, arXiv 2307.16333), and beyond the enclosing radius there are none (Bauer, arXiv 1908.02518). The count
-    as a layer's score is from AdaBet (arXiv 2510.03101, section on layer importance).
+    Takes O(n² d) time for distances and n² numbers of memory; with many tied lengths, and in `h1`, up to half as much
+    again for edges and bit rows: see `estimate_memory`. Only edges of the relative neighbourhood graph give birth to
+    loops (Koyama, Mémoli, Robins, Turner, arXiv 2307.16333), and beyond the enclosing radius there are none (Bauer,
+    arXiv 1908.02518). The count as a layer's score is from AdaBet (arXiv 2510.03101, section on layer importance).
 
     Examples
     --------
@@ -227,7 +227,10 @@ def h1(
 
     Parameters
     ----------
-    x, distance_matrix, metric, threshold, dtype, backend, max_memory, n_threads
+    x : array_like
+        A point cloud of shape (n, ...), flattened from axis 1; with ``distance_matrix=True`` a square (n, n), condensed
+        (n (n - 1) / 2,) or scipy sparse matrix. The kinds of arrays, and how a matrix is read, are as in `betti1`.
+    distance_matrix, metric, threshold, dtype, backend, max_memory, n_threads
         As in `betti1`. Below a finite `threshold`, or where inf parts the points, bars may be essential: death = inf.
     check : {None, "ripser"}, default None
         Also give the same float32 distance matrix to ripser.py and compare: the multisets of intervals must be equal,
@@ -315,7 +318,11 @@ def _resident() -> dict[str, float]:
 
 
 def _read(x: Any, options: _Options) -> Any:
-    return as_matrix(x) if options.distance_matrix else as_points(x)
+    if options.distance_matrix:
+        return as_matrix(x)
+    points = as_points(x)
+    warn_of_distances(points)
+    return points
 
 
 def _float32_matrix(x: Any, options: _Options) -> tuple[NDArray[np.float32], int | None]:

@@ -139,6 +139,8 @@ class LayerScores(Sequence[LayerScore]):
     ('0', '2')
     """
 
+    __hash__ = None  # type: ignore[assignment]  # compared by value, and its parts are no dictionary keys either
+
     layers: tuple[LayerScore, ...]
     settings: Settings
     head: tuple[str, ...]

@@ -67,6 +67,8 @@ class Selection:
     True
     """
 
+    __hash__ = None  # type: ignore[assignment]  # compared by value, and its parts are no dictionary keys either
+
     scores: LayerScores
     layers: tuple[str, ...]
     always_train: tuple[str, ...]
