@@ -37,10 +37,6 @@ public:
     [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
     [[nodiscard]] std::size_t used() const noexcept { return used_.load(std::memory_order_relaxed); }
     [[nodiscard]] std::size_t peak() const noexcept { return peak_.load(std::memory_order_relaxed); }
-    [[nodiscard]] std::size_t left() const noexcept {
-        const std::size_t now = used();
-        return now < limit_ ? limit_ - now : 0;
-    }
 
 private:
     static std::size_t saturating_add(std::size_t a, std::size_t b) {

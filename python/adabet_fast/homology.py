@@ -95,7 +95,7 @@ def betti1(
         A named backend runs or raises. The environment variable ADABET_BACKEND stands in for "auto" alone.
     max_memory : int or str, optional
         Bytes the call may take beyond input and output, or a size such as "2GiB" or "500MB". None: 80 % of what the
-        machine and its control groups have available.
+        machine and its control groups have available. A copy that reading `x` needs, as said there, is not counted.
     n_threads : int, optional
         None: ADABET_NUM_THREADS, else OMP_NUM_THREADS, else the cores this process may use. The answer does not
         depend on it.
@@ -118,10 +118,11 @@ def betti1(
 
     Notes
     -----
-    Takes O(n² d) time for distances and n² numbers of memory; with many tied lengths, and in `h1`, up to half as much
-    again for edges and bit rows: see `estimate_memory`. Only edges of the relative neighbourhood graph give birth to
-    loops (Koyama, Mémoli, Robins, Turner, arXiv 2307.16333), and beyond the enclosing radius there are none (Bauer,
-    arXiv 1908.02518). The count as a layer's score is from AdaBet (arXiv 2510.03101, section on layer importance).
+    Takes O(n² d) time for distances and n² numbers of memory; with many tied lengths, and in `h1`, some MiB or half as
+    much again for edges and bit rows, whichever is more: see `estimate_memory`. Only edges of the relative
+    neighbourhood graph give birth to loops (Koyama, Mémoli, Robins, Turner, arXiv 2307.16333), and beyond the enclosing
+    radius there are none (Bauer, arXiv 1908.02518). The count as a layer's score is from AdaBet (arXiv 2510.03101,
+    section on layer importance).
 
     Examples
     --------

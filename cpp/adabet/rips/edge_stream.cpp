@@ -26,6 +26,7 @@ EdgeStream<Real>::EdgeStream(const DistanceMatrix<Real>& distances, LengthKey<Re
       execution_(execution),
       target_(std::min(first_batch, largest_batch)),
       largest_batch_(std::max<std::size_t>(largest_batch, distances.n)),
+      pending_(make_buffer<Stretch>(execution.budget)),
       batch_(make_buffer<RankedEdge<Real>>(execution.budget)),
       spare_(make_buffer<RankedEdge<Real>>(execution.budget)) {
     const std::size_t n = distances.n;
@@ -35,7 +36,10 @@ EdgeStream<Real>::EdgeStream(const DistanceMatrix<Real>& distances, LengthKey<Re
 
 template <class Real>
 std::size_t EdgeStream<Real>::bytes(std::size_t largest_batch) {
-    return 2 * (largest_batch + kRowBlock) * sizeof(RankedEdge<Real>);
+    // A histogram's counts, its parts, and these again when they are merged and pending.
+    constexpr std::size_t bucket = sizeof(std::size_t) + 3 * sizeof(Stretch);
+    const std::size_t buckets = std::min(largest_batch, std::size_t{1} << kHistogramBits);
+    return 2 * (largest_batch + kRowBlock) * sizeof(RankedEdge<Real>) + buckets * bucket;
 }
 
 template <class Real>
@@ -61,8 +65,8 @@ bool EdgeStream<Real>::next() {
 
 /// Neighbouring parts are merged up to the growing target before they go on the stack.
 template <class Real>
-void EdgeStream<Real>::push_merged(std::vector<Stretch>& parts) {
-    std::vector<Stretch> merged;
+void EdgeStream<Real>::push_merged(const Buffer<Stretch>& parts) {
+    auto merged = make_buffer<Stretch>(execution_.budget);
     std::size_t target = target_;
     for (const Stretch& part : parts) {
         if (part.count == 0) continue;
@@ -93,7 +97,7 @@ void EdgeStream<Real>::split_by_length(const Stretch& stretch) {
     const auto range = static_cast<Unsigned>(high - low);
     const unsigned width = static_cast<unsigned>(std::bit_width(range));
     const unsigned shift = width > kHistogramBits ? width - kHistogramBits : 0;
-    std::vector<std::size_t> counts((static_cast<std::size_t>(range) >> shift) + 1);
+    auto counts = make_buffer<std::size_t>(execution_.budget, (static_cast<std::size_t>(range) >> shift) + 1, 0);
     for (std::size_t b = 1; b < distances_.n; ++b) {
         if (b % kRowsPerCheck == 0) execution_.check();
         const Real* const row = distances_.row(b);
@@ -103,7 +107,7 @@ void EdgeStream<Real>::split_by_length(const Stretch& stretch) {
                 ++counts[static_cast<std::size_t>(static_cast<Unsigned>(key - low) >> shift)];
         }
     }
-    std::vector<Stretch> parts(counts.size());
+    auto parts = make_buffer<Stretch>(execution_.budget, counts.size());
     for (std::size_t i = 0; i < counts.size(); ++i) {
         const Key first = low + static_cast<Key>(static_cast<Unsigned>(i) << shift);
         const Key last = static_cast<Key>(first + static_cast<Key>((Unsigned{1} << shift) - 1));
@@ -114,7 +118,7 @@ void EdgeStream<Real>::split_by_length(const Stretch& stretch) {
 
 template <class Real>
 void EdgeStream<Real>::split_by_larger_end(const Stretch& stretch) {
-    std::vector<Stretch> parts;
+    auto parts = make_buffer<Stretch>(execution_.budget);
     for (std::size_t b = std::max<std::size_t>(stretch.first_b, 1); b <= stretch.last_b; ++b) {
         if (b % kRowsPerCheck == 0) execution_.check();
         const Real* const row = distances_.row(b);

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <vector>
 
 #include "adabet/execution.hpp"
 #include "adabet/rips/kernels.hpp"
@@ -38,7 +37,7 @@ private:
 
     void split_by_length(const Stretch& stretch);
     void split_by_larger_end(const Stretch& stretch);
-    void push_merged(std::vector<Stretch>& parts);
+    void push_merged(const Buffer<Stretch>& parts);
     void collect(const Stretch& stretch);
     void sort(Key low, Key high);
     template <class Body>
@@ -49,7 +48,7 @@ private:
     const RipsKernels<Real>& kernels_ = rips_kernels<Real>();
     std::size_t target_;
     std::size_t largest_batch_;
-    std::vector<Stretch> pending_;  ///< a stack: the shortest lengths on top
+    Buffer<Stretch> pending_;  ///< a stack: the shortest lengths on top
     Buffer<RankedEdge<Real>> batch_;
     Buffer<RankedEdge<Real>> spare_;
 };
