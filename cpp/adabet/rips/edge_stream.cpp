@@ -11,7 +11,9 @@ namespace {
 
 constexpr unsigned kDigitBits = 11;
 constexpr std::size_t kDigits = std::size_t{1} << kDigitBits;
-constexpr unsigned kHistogramBits = 14;
+constexpr unsigned kFewestHistogramBits = 4;
+constexpr unsigned kMostHistogramBits = 14;
+constexpr std::size_t kEdgesPerBucket = 16;
 constexpr std::size_t kRowsPerCheck = 256;
 constexpr std::size_t kEdgesPerCheck = std::size_t{1} << 18;
 /// Later batches are larger: most runs stop early, and those that do not should sort few times.
@@ -38,7 +40,8 @@ template <class Real>
 std::size_t EdgeStream<Real>::bytes(std::size_t largest_batch) {
     // A histogram's counts, its parts, and these again when they are merged and pending.
     constexpr std::size_t bucket = sizeof(std::size_t) + 3 * sizeof(Stretch);
-    const std::size_t buckets = std::min(largest_batch, std::size_t{1} << kHistogramBits);
+    const std::size_t buckets = std::clamp(2 * largest_batch / kEdgesPerBucket, std::size_t{1} << kFewestHistogramBits,
+                                           std::size_t{1} << kMostHistogramBits);
     return 2 * (largest_batch + kRowBlock) * sizeof(RankedEdge<Real>) + buckets * bucket;
 }
 
@@ -96,7 +99,9 @@ void EdgeStream<Real>::split_by_length(const Stretch& stretch) {
     if (low > high) return;
     const auto range = static_cast<Unsigned>(high - low);
     const unsigned width = static_cast<unsigned>(std::bit_width(range));
-    const unsigned shift = width > kHistogramBits ? width - kHistogramBits : 0;
+    const auto edges_bits = static_cast<unsigned>(std::bit_width(stretch.count / kEdgesPerBucket));
+    const unsigned bits = std::clamp(edges_bits, kFewestHistogramBits, kMostHistogramBits);
+    const unsigned shift = width > bits ? width - bits : 0;
     auto counts = make_buffer<std::size_t>(execution_.budget, (static_cast<std::size_t>(range) >> shift) + 1, 0);
     for (std::size_t b = 1; b < distances_.n; ++b) {
         if (b % kRowsPerCheck == 0) execution_.check();
