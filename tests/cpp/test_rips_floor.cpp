@@ -106,7 +106,7 @@ void check_classification(const DistanceMatrix<Real>& d) {
             for (std::size_t i = 0; i < edges.size(); ++i) {
                 if (components[i] < 2) continue;
                 if (!CHECK(at < critical.items.size() && critical.items[at].edge == i)) return;
-                CHECK_EQ(critical.end_of(at) - critical.items[at].first, components[i]);
+                CHECK_EQ(critical.representatives(at).size(), components[i]);
                 ++at;
             }
             CHECK_EQ(at, critical.items.size());

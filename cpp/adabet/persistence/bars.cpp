@@ -1,10 +1,8 @@
 #include "adabet/persistence/bars.hpp"
 
 #include <algorithm>
-#include <utility>
 
-#include "adabet/persistence/columns.hpp"
-#include "adabet/persistence/flow.hpp"
+#include "adabet/persistence/bit_filtration.hpp"
 #include "adabet/persistence/stopwatch.hpp"
 #include "adabet/rips/bit_graph.hpp"
 #include "adabet/rips/central_order.hpp"
@@ -21,83 +19,50 @@ constexpr std::size_t kSmallestBatch = 4096;
 constexpr std::size_t kLargeBatch = std::size_t{1} << 18;
 /// Edges between two looks at whether all classes are dead.
 constexpr std::size_t kChunk = 1024;
-constexpr std::size_t kCellsPerCheck = 64;
 
 /// Batches hold a sixteenth of the matrix at most: few passes over it, and memory that follows from n.
 std::size_t largest_batch(std::size_t n) { return std::min(std::max(kLargeBatch, n * n / 16), n * n / 2); }
 
-/// Kills classes edge by edge until none is left.
+/// Takes sorted edges into the graph, finds the critical ones among them, and hands these to the reduction.
 template <class Real>
 class Deaths {
 public:
     Deaths(const DistanceMatrix<Real>& distances, const Births<Real>& births, Stats& stats, const Execution& execution)
-        : births_(births),
-          stats_(stats),
+        : stats_(stats),
           execution_(execution),
           kernels_(rips_kernels<Real>()),
           graph_(central_order(distances, execution), execution.budget),
           scratch_(graph_.words(), execution.budget),
           critical_(execution.budget),
-          flow_(distances, graph_, births, execution.budget),
-          columns_(births.size(), kernels_.add_words, execution.budget),
-          bars_(make_buffer<Bar<Real>>(execution.budget)) {}
+          filtration_(distances, graph_),
+          reduction_(filtration_, births, stats, execution) {}
 
-    [[nodiscard]] bool all_dead() const { return columns_.deaths() == births_.size(); }
-
-    /// Ends the classes that are left.
-    void end_all(Real death, Edge death_edge) {
-        for (std::size_t i = 0; i < births_.size(); ++i)
-            if (!columns_.is_dead(static_cast<BirthIndex>(i))) bars_.push_back({births_.edges()[i], death, death_edge});
-    }
-    [[nodiscard]] Buffer<Bar<Real>> take_bars() { return std::move(bars_); }
+    [[nodiscard]] Reduction<Real>& reduction() { return reduction_; }
 
     void process(const Buffer<RankedEdge<Real>>& edges) {
         Stopwatch watch;
-        for (std::size_t begin = 0; begin < edges.size() && !all_dead(); begin += kChunk) {
+        for (std::size_t begin = 0; begin < edges.size() && !reduction_.all_dead(); begin += kChunk) {
             execution_.check();
             const std::size_t count = std::min(kChunk, edges.size() - begin);
             critical_.clear();
             kernels_.classify_edges(graph_, scratch_, edges.data() + begin, count, critical_);
             stats_.edges += count;
             watch.lap(stats_.seconds_lunes);
-            for (std::size_t i = 0; i < critical_.items.size() && !all_dead(); ++i) {
-                if (i % kCellsPerCheck == 0) execution_.check();
-                kill(edges[begin + critical_.items[i].edge], i);
-            }
+            for (std::size_t i = 0; i < critical_.items.size() && !reduction_.all_dead(); ++i)
+                reduction_.kill(edges[begin + critical_.items[i].edge], critical_.representatives(i));
             watch.lap(stats_.seconds_columns);
         }
     }
 
 private:
-    /// One 2-cell for each component of the lune but the first: its boundary is the cycle a - v0 - b - vi - a.
-    void kill(const RankedEdge<Real>& edge, std::size_t item) {
-        const std::size_t first = critical_.items[item].first;
-        const Vertex v0 = critical_.vertices[first];
-        for (std::size_t i = first + 1; i < critical_.end_of(item); ++i) {
-            const Vertex vi = critical_.vertices[i];
-            for (const Vertex end : {edge.a, edge.b}) {
-                flow_.add(end, v0);
-                flow_.add(end, vi);
-            }
-            flow_.run([this](BirthIndex birth) { columns_.add(birth); });
-            ++stats_.critical_cells;
-            const BirthIndex dead = columns_.reduce();
-            if (dead < 0) continue;
-            const RankedEdge<Real>& birth = births_.edges()[static_cast<std::size_t>(dead)];
-            if (edge.key > birth.key) bars_.push_back({birth, edge.length(), edge.edge()});
-        }
-    }
-
-    const Births<Real>& births_;
     Stats& stats_;
     const Execution& execution_;
     const RipsKernels<Real>& kernels_;
     BitGraph graph_;
     LuneScratch scratch_;
     CriticalEdges critical_;
-    Flow<Real> flow_;
-    Columns columns_;
-    Buffer<Bar<Real>> bars_;
+    BitFiltration<Real> filtration_;
+    Reduction<Real> reduction_;
 };
 
 }  // namespace
@@ -110,17 +75,17 @@ Buffer<Bar<Real>> find_bars(const DistanceMatrix<Real>& distances, const Births<
     Deaths<Real> deaths(distances, births, stats, execution);
     EdgeStream<Real> stream(distances, window.longest_birth, std::max(kSmallestBatch, kFirstBatchFactor * distances.n),
                             largest_batch(distances.n), execution);
-    while (!deaths.all_dead() && stream.next()) {
+    while (!deaths.reduction().all_dead() && stream.next()) {
         watch.lap(stats.seconds_edges);
         deaths.process(stream.edges());
         watch = Stopwatch{};
     }
     // At the enclosing radius everything dies, whatever edge of that length does it; without one, what is left stays.
     if (window.is_cone)
-        deaths.end_all(window.enclosing.radius, window.enclosing.edge);
+        deaths.reduction().end_all(window.enclosing.radius, window.enclosing.edge);
     else
-        deaths.end_all(infinity<Real>, Edge{});
-    return deaths.take_bars();
+        deaths.reduction().end_all(infinity<Real>, Edge{});
+    return deaths.reduction().take_bars();
 }
 
 std::size_t find_bars_bytes(std::size_t n, std::size_t real_size) {

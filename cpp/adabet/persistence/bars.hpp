@@ -3,17 +3,10 @@
 #include "adabet/memory_budget.hpp"
 #include "adabet/persistence/barcode.hpp"
 #include "adabet/persistence/births.hpp"
+#include "adabet/persistence/reduction.hpp"
 #include "adabet/persistence/window.hpp"
 
 namespace adabet {
-
-/// A birth and what ends it.
-template <class Real>
-struct Bar {
-    RankedEdge<Real> birth;
-    Real death;
-    Edge death_edge;  ///< {-1, -1} where the bar is essential
-};
 
 /// The bars with death > birth of the given births, in no order: edges up to the window's end are taken one by one until
 /// all classes are dead. Adds to `stats` what it did.

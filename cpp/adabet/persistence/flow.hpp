@@ -3,8 +3,8 @@
 #include <cstddef>
 
 #include "adabet/persistence/births.hpp"
+#include "adabet/persistence/filtration.hpp"
 #include "adabet/persistence/flow_table.hpp"
-#include "adabet/rips/bit_graph.hpp"
 
 namespace adabet {
 
@@ -14,11 +14,10 @@ namespace adabet {
 template <class Real>
 class Flow {
 public:
-    Flow(const DistanceMatrix<Real>& distances, const BitGraph& graph, const Births<Real>& births,
-         MemoryBudget& budget);
+    Flow(const Filtration<Real>& filtration, const Births<Real>& births, MemoryBudget& budget);
 
-    /// Adds an edge to the chain that is to flow; it must be in the graph.
-    void add(Vertex x, Vertex y) { push(ranked_edge(distances_, x, y)); }
+    /// Adds an edge to the chain that is to flow.
+    void add(Vertex x, Vertex y) { push(filtration_.edge(x, y)); }
 
     /// Flows the chain down; calls keep(birth) for each birth in it, youngest first.
     template <class Keep>
@@ -26,9 +25,9 @@ public:
         RankedEdge<Real> edge;
         while (take_youngest(edge)) {
             const FlowStep<Real>& next = step(edge);
-            if (next.apex >= 0) {
-                push(with_apex(next.to_a, edge.a, next.apex));
-                push(with_apex(next.to_b, edge.b, next.apex));
+            if (next.apex.vertex >= 0) {
+                push(with_apex(next.apex.to_a, edge.a, next.apex.vertex));
+                push(with_apex(next.apex.to_b, edge.b, next.apex.vertex));
             } else if (next.birth != Births<Real>::kTree) {
                 keep(next.birth);
             }
@@ -44,10 +43,8 @@ private:
     /// Pops the youngest edge that is there an odd number of times; false when the chain is empty.
     bool take_youngest(RankedEdge<Real>& edge);
     const FlowStep<Real>& step(const RankedEdge<Real>& edge);
-    void find_apex(const RankedEdge<Real>& edge, FlowStep<Real>& step) const;
 
-    const DistanceMatrix<Real>& distances_;
-    const BitGraph& graph_;
+    const Filtration<Real>& filtration_;
     const Births<Real>& births_;
     FlowTable<Real> steps_;
     Buffer<RankedEdge<Real>> heap_;

@@ -5,6 +5,7 @@
 
 #include "adabet/memory_budget.hpp"
 #include "adabet/persistence/births.hpp"
+#include "adabet/persistence/filtration.hpp"
 #include "adabet/rips/length_key.hpp"
 
 namespace adabet {
@@ -14,11 +15,9 @@ template <class Real>
 struct FlowStep {
     Edge edge;
     BirthIndex birth = Births<Real>::kNoNeighbour;
-    Vertex apex = -1;
-    LengthKey<Real> to_a = 0;  ///< keys of {a, apex} and {b, apex}
-    LengthKey<Real> to_b = 0;
+    Apex<Real> apex;
 
-    [[nodiscard]] bool is_known() const { return apex >= 0 || birth != Births<Real>::kNoNeighbour; }
+    [[nodiscard]] bool is_known() const { return apex.vertex >= 0 || birth != Births<Real>::kNoNeighbour; }
 };
 
 /// Edge -> step, by open addressing. Flows meet the same edges over and over: one look here stands for a search of a lune,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 
 #include "adabet/memory_budget.hpp"
 #include "adabet/types.hpp"
@@ -21,8 +22,10 @@ struct CriticalEdges {
         items.clear();
         vertices.clear();
     }
-    [[nodiscard]] std::size_t end_of(std::size_t item) const {
-        return item + 1 < items.size() ? items[item + 1].first : vertices.size();
+    /// One vertex for each component of the item's lune.
+    [[nodiscard]] std::span<const Vertex> representatives(std::size_t item) const {
+        const std::size_t end = item + 1 < items.size() ? items[item + 1].first : vertices.size();
+        return {vertices.data() + items[item].first, end - items[item].first};
     }
 
     Buffer<Item> items;
