@@ -50,10 +50,10 @@ class Measure(Protocol[R_co]):
     """
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str: ...
 
     @property
-    def needs_activations(self) -> bool: ...  # noqa: D102
+    def needs_activations(self) -> bool: ...
 
     def __call__(self, layer: Layer, cloud: PooledCloud) -> R_co:
         """Measure one layer; the arrays may be overwritten after the return."""
