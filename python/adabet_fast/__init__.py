@@ -27,6 +27,7 @@ from adabet_fast.homology import betti1, betti1_batch, h1
 
 if TYPE_CHECKING:
     from adabet_fast.nn import LayerScores, Selection, print_trainable_parameters, score_layers, select_layers
+    from adabet_fast.transformer import VietorisRipsH1
 
 __version__: str = _core.__version__
 
@@ -41,6 +42,7 @@ __all__ = [
     "MemoryBudgetError",
     "MemoryPlan",
     "Selection",
+    "VietorisRipsH1",
     "__version__",
     "backends",
     "betti1",
@@ -57,9 +59,13 @@ __all__ = [
 # What cannot be had is not offered: help(), tab completion and `import *` work without torch.
 if _find_spec("torch") is None:
     __all__ = [name for name in __all__ if name not in _FROM_NN]
+if _find_spec("sklearn") is None:
+    __all__ = [name for name in __all__ if name != "VietorisRipsH1"]
 
 
 def __getattr__(name: str) -> object:
+    if name == "VietorisRipsH1":
+        return _transformer()
     if name not in _FROM_NN:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
@@ -74,6 +80,21 @@ def __getattr__(name: str) -> object:
     value = getattr(nn, name)
     globals()[name] = value
     return value
+
+
+def _transformer() -> object:
+    try:
+        from adabet_fast.transformer import VietorisRipsH1
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("sklearn", "joblib"):
+            raise
+        raise ModuleNotFoundError(
+            "adabet_fast.VietorisRipsH1 needs scikit-learn, which is not installed: pip install scikit-learn",
+            name="sklearn",
+        ) from error
+
+    globals()["VietorisRipsH1"] = VietorisRipsH1
+    return VietorisRipsH1
 
 
 def __dir__() -> list[str]:
