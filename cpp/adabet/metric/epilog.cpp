@@ -14,9 +14,6 @@ namespace adabet {
 
 namespace {
 
-/// In fp64 squares lose digits below 2^-1022: a sum from here on has lost none that count.
-constexpr double smallest_sound_sum = 0x1p-900;
-
 bool is_sound(double sum) { return sum >= smallest_sound_sum && sum <= std::numeric_limits<double>::max(); }
 
 template <class M, class Real>
@@ -42,8 +39,11 @@ void to_distances(Metric metric, const double* sums, std::size_t count, Real* ou
 }
 
 /// The euclidean distance of two rows whose squares leave fp64's range: everything times 2^-600 or 2^600.
-double scaled_distance(const PointCloud& points, const Kernels& table, std::size_t a, std::size_t b, bool large) {
-    const PackRow<double> pack = table.pack_double[static_cast<std::size_t>(points.scalar)];
+double scaled_distance(const PackSource& source, std::size_t i, std::size_t j, bool large) {
+    const PointCloud& points = source.points;
+    const std::size_t a = source.order(i);
+    const std::size_t b = source.order(j);
+    const PackRow<double> pack = source.table.pack_double[static_cast<std::size_t>(points.scalar)];
     const double before = large ? 0x1p-600 : 1.0;
     const double after = large ? 1.0 : 0x1p+600;
     std::array<double, chain::chunk_columns> row_a;
@@ -73,23 +73,6 @@ template <class Real>
                                  : "float64 (largest value 1.8e308); rescale the points"));
 }
 
-/// The distances of `row` to the rows from `first` on.
-template <class Real>
-void distances_of_row(const PointCloud& points, Metric metric, const Kernels& table, std::size_t row, std::size_t first,
-                      const double* sums, std::size_t count, Real* to) {
-    to_distances(metric, sums, count, to);
-    if constexpr (sizeof(Real) == sizeof(double)) {
-        if (metric == Metric::euclidean)
-            for (std::size_t j = 0; j < count; ++j)
-                if (!is_sound(sums[j])) to[j] = scaled_distance(points, table, row, first + j, sums[j] > 1.0);
-    }
-    unsigned overflow = 0;
-    for (std::size_t j = 0; j < count; ++j) overflow |= to[j] <= std::numeric_limits<Real>::max() ? 0U : 1U;
-    if (overflow == 0) return;
-    for (std::size_t j = 0; j < count; ++j)
-        if (!(to[j] <= std::numeric_limits<Real>::max())) throw_overflow<Real>(row, first + j);
-}
-
 /// A part of a block, kept in the first-level cache between its two writings. A row is a cache line longer than a power of
 /// two: reading it down the columns would otherwise meet the same few cache sets.
 constexpr std::size_t tile_rows = 32;
@@ -100,7 +83,31 @@ using Tile = std::array<std::array<Real, tile_columns + 64 / sizeof(Real)>, tile
 }  // namespace
 
 template <class Real>
-void write_block(const PointCloud& points, Metric metric, const Kernels& table, const double* sums, std::size_t ld_sums,
+void distances_of_row(const PackSource& source, Metric metric, std::size_t i, std::size_t first, const double* sums,
+                      std::size_t count, Real* to) {
+    to_distances(metric, sums, count, to);
+    if constexpr (sizeof(Real) == sizeof(double)) {
+        if (metric == Metric::euclidean)
+            for (std::size_t j = 0; j < count; ++j)
+                if (!is_sound(sums[j]) && first + j != i) to[j] = scaled_distance(source, i, first + j, sums[j] > 1.0);
+    }
+    unsigned overflow = 0;
+    for (std::size_t j = 0; j < count; ++j) overflow |= to[j] <= std::numeric_limits<Real>::max() ? 0U : 1U;
+    if (overflow == 0) return;
+    for (std::size_t j = 0; j < count; ++j)
+        if (!(to[j] <= std::numeric_limits<Real>::max()))
+            throw_overflow<Real>(source.order(i), source.order(first + j));
+}
+
+template <class Real>
+Real distance_of_pair(const PackSource& source, Metric metric, std::size_t i, std::size_t j, double sum) {
+    Real distance{};
+    distances_of_row(source, metric, i, j, &sum, 1, &distance);
+    return distance;
+}
+
+template <class Real>
+void write_block(const PackSource& source, Metric metric, const double* sums, std::size_t ld_sums,
                  const BlockOutput<Real>& block) {
     const bool diagonal = block.first_a == block.first_b;
     Tile<Real> tile;
@@ -116,7 +123,7 @@ void write_block(const PointCloud& points, Metric metric, const Kernels& table, 
                 if (begin_j >= end_j) continue;
                 const std::size_t row = block.first_a + i;
                 Real* to = tile[i - i0].data() + (begin_j - j0);
-                distances_of_row(points, metric, table, row, block.first_b + begin_j, sums + i * ld_sums + begin_j,
+                distances_of_row(source, metric, row, block.first_b + begin_j, sums + i * ld_sums + begin_j,
                                  end_j - begin_j, to);
                 std::copy_n(to, end_j - begin_j, block.out + row * block.stride + block.first_b + begin_j);
             }
@@ -129,9 +136,12 @@ void write_block(const PointCloud& points, Metric metric, const Kernels& table, 
     }
 }
 
-template void write_block<float>(const PointCloud&, Metric, const Kernels&, const double*, std::size_t,
-                                 const BlockOutput<float>&);
-template void write_block<double>(const PointCloud&, Metric, const Kernels&, const double*, std::size_t,
-                                  const BlockOutput<double>&);
+template void write_block<float>(const PackSource&, Metric, const double*, std::size_t, const BlockOutput<float>&);
+template void write_block<double>(const PackSource&, Metric, const double*, std::size_t, const BlockOutput<double>&);
+template void distances_of_row(const PackSource&, Metric, std::size_t, std::size_t, const double*, std::size_t, float*);
+template void distances_of_row(const PackSource&, Metric, std::size_t, std::size_t, const double*, std::size_t,
+                               double*);
+template float distance_of_pair(const PackSource&, Metric, std::size_t, std::size_t, double);
+template double distance_of_pair(const PackSource&, Metric, std::size_t, std::size_t, double);
 
 }  // namespace adabet

@@ -2,8 +2,9 @@
 
 #include <cstddef>
 
-#include "adabet/metric/normalise.hpp"
+#include "adabet/metric/metrics.hpp"
 #include "adabet/metric/pairwise.hpp"
+#include "adabet/metric/panel.hpp"
 
 namespace adabet {
 
@@ -21,7 +22,16 @@ struct BlockOutput {
 /// Sums to distances, written into both triangles (first_a == first_b: a diagonal block, of which i < j counts).
 /// Throws InvalidInput where a distance overflows Real.
 template <class Real>
-void write_block(const PointCloud& points, Metric metric, const Kernels& table, const double* sums, std::size_t ld_sums,
+void write_block(const PackSource& source, Metric metric, const double* sums, std::size_t ld_sums,
                  const BlockOutput<Real>& block);
+
+/// Sums to the distances of point i to the points from `first` on. Throws InvalidInput where one overflows Real.
+template <class Real>
+void distances_of_row(const PackSource& source, Metric metric, std::size_t i, std::size_t first, const double* sums,
+                      std::size_t count, Real* to);
+
+/// One distance, the same.
+template <class Real>
+[[nodiscard]] Real distance_of_pair(const PackSource& source, Metric metric, std::size_t i, std::size_t j, double sum);
 
 }  // namespace adabet

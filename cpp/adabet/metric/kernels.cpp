@@ -2,6 +2,7 @@
 
 #include "adabet/metric/chunk_kernel.hpp"
 #include "adabet/metric/fused_emulation.hpp"
+#include "adabet/metric/narrow_tile_kernel.hpp"
 #include "adabet/metric/pack_kernel.hpp"
 
 namespace adabet {
@@ -13,12 +14,14 @@ using chunk_kernel::Direct;
 // Tile shapes: as many accumulators as the registers hold beside the rows themselves.
 #if defined(__FP_FAST_FMAF)
 using BaselineFloat = Direct<4, 4, 4>;
+using BaselinePair = Direct<4, 1, 1>;
 #else
 using BaselineFloat = fused_emulation::Emulated<2>;
+using BaselinePair = fused_emulation::Emulated<1>;
 #endif
 
 /// One instruction set's functions; the three differ in nothing but the attribute and the shapes.
-#define ADABET_DEFINE_KERNELS(Set, TARGET, FloatTile, DoubleTile, width, rows)                               \
+#define ADABET_DEFINE_KERNELS(Set, TARGET, FloatTile, FloatPair, DoubleTile, width, rows)                    \
     struct Set {                                                                                             \
         template <class Stored, class T>                                                                     \
         TARGET static std::uint8_t pack(const void* from, std::ptrdiff_t stride, std::size_t count, T* to) { \
@@ -26,6 +29,17 @@ using BaselineFloat = fused_emulation::Emulated<2>;
         }                                                                                                    \
         TARGET static void chunk_of_squares_float(const ChunkBlock<float>& block) {                          \
             chunk_kernel::sum_block<SumOfSquares, FloatTile>(block);                                         \
+        }                                                                                                    \
+        TARGET static void pair_of_squares_float(const ChunkBlock<float>& block) {                           \
+            chunk_kernel::sum_block<SumOfSquares, FloatPair>(block);                                         \
+        }                                                                                                    \
+        template <class M, class Real>                                                                       \
+        TARGET static bool tile(const NarrowTile<Real>& block) {                                             \
+            return narrow_tile_kernel::distances<M, rows>(block);                                            \
+        }                                                                                                    \
+        template <class Core>                                                                                \
+        TARGET static void pair(const ChunkBlock<double>& block) {                                           \
+            chunk_kernel::sum_block<Core, Direct<width, 1, 1>>(block);                                       \
         }                                                                                                    \
         template <class Core>                                                                                \
         TARGET static void chunk(const ChunkBlock<double>& block) {                                          \
@@ -38,23 +52,34 @@ using BaselineFloat = fused_emulation::Emulated<2>;
     };
 
 using Avx512Float = Direct<16, 4, 4>;
+using Avx512Pair = Direct<16, 1, 1>;
 using Avx512Double = Direct<8, 4, 4>;
 using Avx2Float = Direct<8, 4, 3>;
+using Avx2Pair = Direct<8, 1, 1>;
 using Avx2Double = Direct<4, 4, 2>;
 using BaselineDouble = Direct<2, 4, 2>;
 
 #define ADABET_NO_TARGET
-ADABET_DEFINE_KERNELS(Baseline, ADABET_NO_TARGET, BaselineFloat, BaselineDouble, 4, 4)
+ADABET_DEFINE_KERNELS(Baseline, ADABET_NO_TARGET, BaselineFloat, BaselinePair, BaselineDouble, 4, 4)
 #if ADABET_X86_64
-ADABET_DEFINE_KERNELS(Avx2, ADABET_TARGET_AVX2, Avx2Float, Avx2Double, 8, 4)
-ADABET_DEFINE_KERNELS(Avx512, ADABET_TARGET_AVX512, Avx512Float, Avx512Double, 8, 4)
+ADABET_DEFINE_KERNELS(Avx2, ADABET_TARGET_AVX2, Avx2Float, Avx2Pair, Avx2Double, 8, 4)
+ADABET_DEFINE_KERNELS(Avx512, ADABET_TARGET_AVX512, Avx512Float, Avx512Pair, Avx512Double, 8, 4)
 #endif
 #undef ADABET_NO_TARGET
 #undef ADABET_DEFINE_KERNELS
 
 template <class Set, class Core>
 constexpr CoreKernels core_kernels() {
-    return {.chunk = Set::template chunk<Core>, .narrow = Set::template narrow<Core>};
+    return {.chunk = Set::template chunk<Core>, .pair = Set::template pair<Core>, .narrow = Set::template narrow<Core>};
+}
+
+template <class Set, class Real>
+constexpr NarrowTileKernels<Real> tile_kernels() {
+    return {.euclidean = Set::template tile<Euclidean, Real>,
+            .squared = Set::template tile<SquaredEuclidean, Real>,
+            .cityblock = Set::template tile<Cityblock, Real>,
+            .chebyshev = Set::template tile<Chebyshev, Real>,
+            .cosine = Set::template tile<Cosine, Real>};
 }
 
 /// In the order of ScalarType.
@@ -74,6 +99,9 @@ constexpr Kernels table() {
                         Set::template pack<std::uint32_t, double>, Set::template pack<std::uint64_t, double>,
                         Set::template pack<Boolean, double>},
         .chunk_of_squares_float = Set::chunk_of_squares_float,
+        .pair_of_squares_float = Set::pair_of_squares_float,
+        .tile_float = tile_kernels<Set, float>(),
+        .tile_double = tile_kernels<Set, double>(),
         .squares = core_kernels<Set, SumOfSquares>(),
         .absolutes = core_kernels<Set, SumOfAbsolutes>(),
         .largest = core_kernels<Set, LargestAbsolute>(),

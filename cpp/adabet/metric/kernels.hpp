@@ -66,13 +66,44 @@ struct NarrowBlock {
 
 struct CoreKernels {
     void (*chunk)(const ChunkBlock<double>&);
+    void (*pair)(const ChunkBlock<double>&);  ///< chunk for n_a = n_b = 1, which computes no other pair
     void (*narrow)(const NarrowBlock&);
+};
+
+/// Points with d <= 64 coordinates in blocks of 8: coordinate k of point i at (i / 8 * d + k) * 8 + i % 8.
+inline constexpr std::size_t narrow_width = 8;
+
+/// The distances of a tile of such points, whose last block is padded.
+template <class Real>
+struct NarrowTile {
+    const double* points;
+    std::size_t d;
+    std::size_t first_row;
+    std::size_t n_rows;
+    std::size_t first_column;
+    std::size_t n_columns;
+    Real* out;
+    std::size_t stride;
+};
+
+/// By metric: sums to distances in one go. False where a distance may be none: it overflowed Real, or (Real = double,
+/// squares) its sum left the range in which fp64 keeps its digits; zero is below it.
+template <class Real>
+struct NarrowTileKernels {
+    bool (*euclidean)(const NarrowTile<Real>&);
+    bool (*squared)(const NarrowTile<Real>&);
+    bool (*cityblock)(const NarrowTile<Real>&);
+    bool (*chebyshev)(const NarrowTile<Real>&);
+    bool (*cosine)(const NarrowTile<Real>&);
 };
 
 struct Kernels {
     std::array<PackRow<float>, n_scalar_types> pack_float;  ///< null where the type does not fit float
     std::array<PackRow<double>, n_scalar_types> pack_double;
     void (*chunk_of_squares_float)(const ChunkBlock<float>&);
+    void (*pair_of_squares_float)(const ChunkBlock<float>&);  ///< for n_a = n_b = 1
+    NarrowTileKernels<float> tile_float;
+    NarrowTileKernels<double> tile_double;
     CoreKernels squares, absolutes, largest;
 };
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <type_traits>
+
 #include "adabet/host_device.hpp"
 #include "adabet/isa.hpp"
 
@@ -72,5 +74,14 @@ struct Cosine {
 
 /// Of rows less their mean, divided by their norm.
 using Correlation = Cosine;
+
+/// In fp64 squares lose digits below 2^-1022: a sum from here on has lost none that count.
+inline constexpr double smallest_sound_sum = 0x1p-900;
+
+/// Whether a small sum of squares must be looked at again. In float such a distance is zero anyway.
+template <class M, class Real>
+[[nodiscard]] constexpr bool must_look_below() {
+    return std::is_same_v<M, Euclidean> && sizeof(Real) == sizeof(double);
+}
 
 }  // namespace adabet

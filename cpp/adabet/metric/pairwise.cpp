@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "adabet/metric/chain.hpp"
+#include "adabet/metric/core_kernels.hpp"
 #include "adabet/metric/epilog.hpp"
 #include "adabet/metric/float_mode.hpp"
 #include "adabet/metric/kernels.hpp"
@@ -25,20 +26,6 @@ constexpr std::array<std::pair<std::string_view, Metric>, 6> named_metrics{{{"eu
                                                                             {"chebyshev", Metric::chebyshev},
                                                                             {"cosine", Metric::cosine},
                                                                             {"correlation", Metric::correlation}}};
-
-const CoreKernels& core_of(const Kernels& table, Metric metric) {
-    if (metric == Metric::cityblock) return table.absolutes;
-    if (metric == Metric::chebyshev) return table.largest;
-    return table.squares;
-}
-
-void join_into(Metric metric, double* sums, const double* more, std::size_t count) {
-    if (metric == Metric::chebyshev) {
-        for (std::size_t k = 0; k < count; ++k) sums[k] = LargestAbsolute::join(sums[k], more[k]);
-    } else {
-        for (std::size_t k = 0; k < count; ++k) sums[k] = SumOfSquares::join(sums[k], more[k]);
-    }
-}
 
 /// One call: T is what coordinates are held in.
 template <class T, class Real>
@@ -77,7 +64,7 @@ public:
 
 private:
     [[nodiscard]] std::size_t rows_of(std::size_t block) const {
-        return std::min(plan_.block, source_.points.n - block * plan_.block);
+        return std::min(plan_.block, source_.n() - block * plan_.block);
     }
 
     void write(const BlockPair& pair, const double* sums) {
@@ -87,7 +74,7 @@ private:
                                       .first_b = pair.second * plan_.block,
                                       .n_a = rows_of(pair.first),
                                       .n_b = rows_of(pair.second)};
-        write_block(source_.points, metric_, source_.table, sums, plan_.block, block);
+        write_block(source_, metric_, sums, plan_.block, block);
     }
 
     // NOLINTNEXTLINE(readability-non-const-parameter): written to through the block, whose type depends on T
@@ -116,7 +103,8 @@ private:
     /// What packing that chunk will read, where rows are contiguous and there is one.
     [[nodiscard]] Ahead rows_ahead(std::size_t first, std::size_t count, std::size_t chunk) const {
         const PointCloud& points = source_.points;
-        if (points.coordinate_stride != 1 || chunk >= chain::n_chunks(points.d)) return {};
+        if (points.coordinate_stride != 1 || !source_.order.as_they_stand() || chunk >= chain::n_chunks(points.d))
+            return {};
         const std::size_t element = size_of(points.scalar);
         return {.first = static_cast<const unsigned char*>(address_of(points, first, chunk * chain::chunk_columns)),
                 .row_bytes = points.point_stride * static_cast<std::ptrdiff_t>(element),
@@ -126,7 +114,7 @@ private:
 
     /// The sums of one group of chunks for all pairs.
     void group_of_all_pairs(std::size_t group, std::size_t worker, double* sums, const Execution& own) {
-        const std::size_t n = source_.points.n;
+        const std::size_t n = source_.n();
         std::fill_n(sums, plan_.sums, 0.0);
         const std::size_t first = group * chain::chunks_per_group;
         const std::size_t last = std::min(first + chain::chunks_per_group, chain::n_chunks(source_.points.d));
@@ -215,18 +203,24 @@ std::vector<std::string_view> metric_names() {
 
 template <class Real>
 void pairwise_distances_on(Isa isa, const PointCloud& points, Metric metric, Real* out, std::size_t stride,
-                           const Execution& execution) {
+                           const Execution& execution, std::span<const Vertex> order) {
     execution.check();
-    if (points.n == 0) return;
+    const PointOrder places(order);
+    places.check(points.n);
+    const std::size_t n = places.count(points.n);
+    if (n == 0) return;
     if (points.d == 0) {
-        for (std::size_t i = 0; i < points.n; ++i) std::fill_n(out + i * stride, points.n, Real{0});
+        for (std::size_t i = 0; i < n; ++i) std::fill_n(out + i * stride, n, Real{0});
         return;
     }
     const Kernels& table = kernels(isa);
-    const PairwisePlan plan = plan_pairwise(points, metric, sizeof(Real), execution.n_threads);
+    PointCloud ordered = points;
+    ordered.n = n;
+    const PairwisePlan plan = plan_pairwise(ordered, metric, sizeof(Real), execution.n_threads);
     auto norms = make_buffer<RowNorm>(execution.budget, normalises(metric) ? points.n : 0);
     if (normalises(metric)) find_row_norms(points, metric, table, execution, plan.workers, norms.data());
-    const PackSource source{.points = points, .table = table, .norms = normalises(metric) ? norms.data() : nullptr};
+    const PackSource source{
+        .points = points, .table = table, .norms = normalises(metric) ? norms.data() : nullptr, .order = places};
     if (plan.in_float) {
         PairwiseRun<float, Real>(source, metric, plan, out, stride, execution).run();
     } else {
@@ -236,17 +230,21 @@ void pairwise_distances_on(Isa isa, const PointCloud& points, Metric metric, Rea
 
 template <class Real>
 void pairwise_distances(const PointCloud& points, Metric metric, Real* out, std::size_t stride,
-                        const Execution& execution) {
-    pairwise_distances_on(active_isa(), points, metric, out, stride, execution);
+                        const Execution& execution, std::span<const Vertex> order) {
+    pairwise_distances_on(active_isa(), points, metric, out, stride, execution, order);
 }
 
 std::size_t pairwise_distances_bytes(const PointCloud& points, Metric metric, std::size_t real_size, int n_threads) {
     return plan_pairwise(points, metric, real_size, n_threads).bytes;
 }
 
-template void pairwise_distances_on<float>(Isa, const PointCloud&, Metric, float*, std::size_t, const Execution&);
-template void pairwise_distances_on<double>(Isa, const PointCloud&, Metric, double*, std::size_t, const Execution&);
-template void pairwise_distances<float>(const PointCloud&, Metric, float*, std::size_t, const Execution&);
-template void pairwise_distances<double>(const PointCloud&, Metric, double*, std::size_t, const Execution&);
+template void pairwise_distances_on<float>(Isa, const PointCloud&, Metric, float*, std::size_t, const Execution&,
+                                           std::span<const Vertex>);
+template void pairwise_distances_on<double>(Isa, const PointCloud&, Metric, double*, std::size_t, const Execution&,
+                                            std::span<const Vertex>);
+template void pairwise_distances<float>(const PointCloud&, Metric, float*, std::size_t, const Execution&,
+                                        std::span<const Vertex>);
+template void pairwise_distances<double>(const PointCloud&, Metric, double*, std::size_t, const Execution&,
+                                         std::span<const Vertex>);
 
 }  // namespace adabet

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <string_view>
 #include <vector>
 
 #include "adabet/execution.hpp"
 #include "adabet/metric/point_cloud.hpp"
+#include "adabet/types.hpp"
 
 namespace adabet {
 
@@ -18,10 +20,11 @@ enum class Metric { euclidean, sqeuclidean, cityblock, chebyshev, cosine, correl
 /// All distances of a point cloud into a square matrix (both triangles, zero diagonal), rows `stride` elements apart.
 /// Real = float: the contract of the fp32 path (fp64 throughout for float64 input); Real = double: fp64 throughout.
 /// The bits depend on the two points, the metric and d alone: not on n, threads, or the instruction set.
+/// Point i is row order[i] of the cloud where an order is given (it may name fewer rows); errors name the cloud's rows.
 /// Throws InvalidInput at a NaN or an infinity in the points (naming its row and column), and where a distance overflows Real.
 template <class Real>
 void pairwise_distances(const PointCloud& points, Metric metric, Real* out, std::size_t stride,
-                        const Execution& execution);
+                        const Execution& execution, std::span<const Vertex> order = {});
 
 /// Bytes of working memory that the call above takes at most.
 [[nodiscard]] std::size_t pairwise_distances_bytes(const PointCloud& points, Metric metric, std::size_t real_size,

@@ -22,12 +22,16 @@ constexpr std::size_t triangle(std::size_t n_blocks) { return n_blocks * (n_bloc
 
 }  // namespace
 
+bool sums_in_float(const PointCloud& points, Metric metric, std::size_t real_size) {
+    const bool squares = metric == Metric::euclidean || metric == Metric::sqeuclidean;
+    return squares && !chain::is_narrow(points.d) && real_size == sizeof(float) && fits_float(points.scalar);
+}
+
 PairwisePlan plan_pairwise(const PointCloud& points, Metric metric, std::size_t real_size, int n_threads) {
     PairwisePlan plan;
     if (points.n == 0 || points.d == 0) return plan;
-    const bool squares = metric == Metric::euclidean || metric == Metric::sqeuclidean;
     plan.narrow = chain::is_narrow(points.d);
-    plan.in_float = !plan.narrow && squares && real_size == sizeof(float) && fits_float(points.scalar);
+    plan.in_float = sums_in_float(points, metric, real_size);
 
     const auto n = static_cast<double>(points.n);
     const double work = 0.5 * n * n * static_cast<double>(points.d);

@@ -29,6 +29,9 @@ struct PairwisePlan {
     return metric == Metric::cosine || metric == Metric::correlation;
 }
 
+/// Whether coordinates are held, and squares summed, in fp32 chains: never for d <= 64.
+[[nodiscard]] bool sums_in_float(const PointCloud& points, Metric metric, std::size_t real_size);
+
 [[nodiscard]] PairwisePlan plan_pairwise(const PointCloud& points, Metric metric, std::size_t real_size, int n_threads);
 
 /// The blocks (first, second) of a task, first <= second, counted along rows of the upper triangle.

@@ -10,6 +10,7 @@
 #include "adabet/metric/load.hpp"
 #include "adabet/metric/normalise.hpp"
 #include "adabet/metric/pairwise_plan.hpp"
+#include "adabet/metric/point_order.hpp"
 
 namespace adabet {
 
@@ -18,7 +19,31 @@ struct PackSource {
     const PointCloud& points;
     const Kernels& table;
     const RowNorm* norms;  ///< one a row, or null
+    PointOrder order = {};
+
+    [[nodiscard]] std::size_t n() const { return order.count(points.n); }
 };
+
+/// Coordinates [column, column + count) of a row, as T, normalised where the metric asks for it. Throws InvalidInput at a
+/// NaN or an infinity.
+template <class T>
+std::uint8_t pack_row(const PackSource& source, std::size_t row, std::size_t column, std::size_t count, T* to) {
+    const PointCloud& points = source.points;
+    const auto scalar = static_cast<std::size_t>(points.scalar);
+    const void* first = address_of(points, row, column);
+    std::uint8_t marks = mark_none;
+    if constexpr (sizeof(T) == sizeof(float)) {
+        marks = source.table.pack_float[scalar](first, points.coordinate_stride, count, to);
+    } else {
+        marks = source.table.pack_double[scalar](first, points.coordinate_stride, count, to);
+    }
+    if ((marks & mark_non_finite) != 0) throw_non_finite(points, source.table);
+    if constexpr (sizeof(T) == sizeof(double)) {
+        if (source.norms != nullptr)
+            for (std::size_t k = 0; k < count; ++k) to[k] = source.norms[row](to[k]);
+    }
+    return marks;
+}
 
 /// A block of rows, copied into consecutive fp32 or fp64: read once from the caller's memory, free of strides and of
 /// cache-set conflicts, looked through for NaN and infinities on the way.
@@ -26,32 +51,34 @@ template <class T>
 class Panel {
 public:
     Panel(const PairwisePlan& plan, MemoryBudget& budget)
-        : ld_(plan.panel_ld),
-          values_(make_buffer<T>(budget, plan.panel_elements)),
-          marks_(make_buffer<std::uint8_t>(budget, plan.block)) {}
+        : Panel(plan.panel_ld, plan.panel_elements, plan.block, budget) {}
+    /// `rows` rows (a multiple of 4), or narrow: columns, `ld` elements apart.
+    Panel(std::size_t ld, std::size_t elements, std::size_t rows, MemoryBudget& budget)
+        : ld_(ld), values_(make_buffer<T>(budget, elements)), marks_(make_buffer<std::uint8_t>(budget, rows)) {}
 
-    /// Rows [first, first + count), one chunk of columns, row after row.
-    void pack_chunk(const PackSource& source, std::size_t first, std::size_t count, std::size_t chunk) {
+    /// Points [first, first + count), one chunk of columns, row after row.
+    void pack_chunk(const PackSource& source, std::size_t first, std::size_t count, std::size_t chunk,
+                    std::size_t multiple = 4) {
         const std::size_t columns = chain::columns_of(chunk, source.points.d);
         const std::size_t padded = chain::steps_of(columns) * chain::lanes;
         for (std::size_t i = 0; i < count; ++i) {
             T* row = values_.data() + i * ld_;
-            marks_[i] = pack_row(source, first + i, chunk * chain::chunk_columns, columns, row);
+            marks_[i] = pack_row(source, source.order(first + i), chunk * chain::chunk_columns, columns, row);
             std::fill(row + columns, row + padded, T{0});
         }
-        for (std::size_t i = count; i < std::min(chain::ceil_div(count, 4) * 4, marks_.size()); ++i) {
+        for (std::size_t i = count; i < std::min(chain::ceil_div(count, multiple) * multiple, marks_.size()); ++i) {
             T* row = values_.data() + i * ld_;
             std::fill(row, row + padded, T{0});
             marks_[i] = mark_none;
         }
     }
 
-    /// Rows [first, first + count), all of their at most 64 columns, column after column.
+    /// Points [first, first + count), all of their at most 64 columns, column after column.
     void pack_narrow(const PackSource& source, std::size_t first, std::size_t count) {
         T row[chain::narrow_columns];
         const std::size_t d = source.points.d;
         for (std::size_t i = 0; i < count; ++i) {
-            static_cast<void>(pack_row(source, first + i, 0, d, row));
+            static_cast<void>(pack_row(source, source.order(first + i), 0, d, row));
             for (std::size_t k = 0; k < d; ++k) values_[k * ld_ + i] = row[k];
         }
         for (std::size_t k = 0; k < d; ++k)
@@ -63,26 +90,6 @@ public:
     [[nodiscard]] std::size_t ld() const { return ld_; }
 
 private:
-    static std::uint8_t pack_row(const PackSource& source, std::size_t row, std::size_t column, std::size_t count,
-                                 T* to) {
-        const PointCloud& points = source.points;
-        const auto scalar = static_cast<std::size_t>(points.scalar);
-        std::uint8_t marks = mark_none;
-        if constexpr (sizeof(T) == sizeof(float)) {
-            marks =
-                source.table.pack_float[scalar](address_of(points, row, column), points.coordinate_stride, count, to);
-        } else {
-            marks =
-                source.table.pack_double[scalar](address_of(points, row, column), points.coordinate_stride, count, to);
-        }
-        if ((marks & mark_non_finite) != 0) throw_non_finite(points, source.table);
-        if constexpr (sizeof(T) == sizeof(double)) {
-            if (source.norms != nullptr)
-                for (std::size_t k = 0; k < count; ++k) to[k] = source.norms[row](to[k]);
-        }
-        return marks;
-    }
-
     std::size_t ld_;
     Buffer<T> values_;
     Buffer<std::uint8_t> marks_;
