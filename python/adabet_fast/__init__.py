@@ -19,6 +19,7 @@ except ImportError as error:
     ) from error
 
 from adabet_fast._backends import backends
+from adabet_fast._drop_in import Rips, correlation_to_distance, lower_star_img, ripser
 from adabet_fast._plan import MemoryPlan, estimate_memory
 from adabet_fast.barcode import Barcode
 from adabet_fast.distances import pairwise_distances
@@ -41,16 +42,20 @@ __all__ = [
     "LayerScores",
     "MemoryBudgetError",
     "MemoryPlan",
+    "Rips",
     "Selection",
     "VietorisRipsH1",
     "__version__",
     "backends",
     "betti1",
     "betti1_batch",
+    "correlation_to_distance",
     "estimate_memory",
     "h1",
+    "lower_star_img",
     "pairwise_distances",
     "print_trainable_parameters",
+    "ripser",
     "score_layers",
     "select_layers",
 ]
