@@ -225,7 +225,7 @@ def test_pipeline_and_grid_search() -> None:
     grid = {"vietorisripsh1__output": ["total_persistence", "betti_curve"], "vietorisripsh1__dtype": ["float32"]}
     search = GridSearchCV(pipeline, grid, cv=folds, n_jobs=2).fit(list(clouds), labels)
     assert search.best_score_ > 0.9
-    assert search.predict(list(clouds)).tolist() == labels.tolist()
+    assert search.score(list(clouds), labels) > 0.9
 
 
 def test_rows_among_other_steps_and_named_columns() -> None:

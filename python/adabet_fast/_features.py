@@ -83,6 +83,17 @@ def vectors(feature: str, diagrams: Diagrams, ranges: Ranges, sampling: Sampling
     return _images(diagrams, ranges, sampling)
 
 
+def padded(diagrams: Diagrams) -> Floats:
+    """The array that giotto-tda takes: (birth, death, 1), and points of length zero where there is no bar."""
+    most = max(1, *(len(bars) for bars in diagrams))
+    array = np.zeros((len(diagrams), most, 3))
+    array[:, :, 2] = 1
+    for row, bars in zip(array, diagrams, strict=True):
+        row[: len(bars), :2] = bars
+        row[len(bars) :, :2] = bars[:, 0].min() if len(bars) else 0.0  # a scale that the diagram knows
+    return array
+
+
 def _betti_curves(diagrams: Diagrams, grid: Floats) -> Floats:
     """Bars with birth <= t < death, for each t of the grid."""
     curves = np.empty((len(diagrams), len(grid)))
@@ -98,7 +109,8 @@ def _landscapes(diagrams: Diagrams, ranges: Ranges, sampling: Sampling) -> Float
         num_landscapes=sampling.n_landscapes, resolution=sampling.resolution, sample_range=list(ranges.values)
     )
     rows: Floats = landscape.fit(diagrams).transform(diagrams)
-    return rows / np.sqrt(2)  # GUDHI's are sqrt(2) times the landscapes as they are defined
+    rows /= np.sqrt(2)  # GUDHI's are sqrt(2) times the landscapes as they are defined
+    return rows
 
 
 def _images(diagrams: Diagrams, ranges: Ranges, sampling: Sampling) -> Floats:

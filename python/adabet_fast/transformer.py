@@ -291,7 +291,7 @@ class VietorisRipsH1(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # 
             return diagrams
         finite = [self._finite(bars) for bars in diagrams]
         if not features:
-            return _padded(finite)
+            return _features.padded(finite)
         ranges = self.ranges_ if hasattr(self, "ranges_") else Ranges.of([])
         return np.hstack([_features.vectors(feature, finite, ranges, sampling) for feature in features])
 
@@ -369,17 +369,6 @@ def _bars(index: int, cloud: Any, least: float, engine: dict[str, Any]) -> Float
         raise InvalidInputError(f"cloud {index}: {error}") from None
     kept = barcode.persistence > barcode.intervals.dtype.type(least)
     return barcode.intervals[kept].astype(np.float64)
-
-
-def _padded(diagrams: list[Floats]) -> Floats:
-    """The array that giotto-tda takes: (birth, death, 1), and points of length zero where there is no bar."""
-    most = max(1, *(len(bars) for bars in diagrams))
-    array = np.zeros((len(diagrams), most, 3))
-    array[:, :, 2] = 1
-    for row, bars in zip(array, diagrams, strict=True):
-        row[: len(bars), :2] = bars
-        row[len(bars) :, :2] = bars[:, 0].min() if len(bars) else 0.0  # a scale that the diagram knows
-    return array
 
 
 def _positive(value: object, name: str) -> int:

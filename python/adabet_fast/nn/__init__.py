@@ -18,6 +18,7 @@ Examples
 
 from adabet_fast.nn.cost import TrainingCost, training_cost
 from adabet_fast.nn.fingerprint import Fingerprint
+from adabet_fast.nn.homology import h1, h1_batch
 from adabet_fast.nn.parameters import print_trainable_parameters
 from adabet_fast.nn.scores import LayerScore, LayerScores, Settings
 from adabet_fast.nn.scoring import score_layers
@@ -32,6 +33,8 @@ __all__ = [
     "Settings",
     "SharedParameter",
     "TrainingCost",
+    "h1",
+    "h1_batch",
     "print_trainable_parameters",
     "score_layers",
     "select_layers",
