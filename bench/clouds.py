@@ -1,12 +1,15 @@
-"""The clouds that benchmarks run on, with their seeds: `make(name)` gives points, or a distance matrix."""
+"""The clouds that benchmarks run on, with their seeds: `make(name)` gives points, a stack, a matrix or a graph."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bench import graphs
 
 Array = NDArray[np.floating]
 rng = np.random.default_rng
@@ -59,6 +62,23 @@ def grid(m: int) -> Array:
     return np.array(np.meshgrid(a, a, indexing="ij")).reshape(2, -1).T.astype(np.float64)
 
 
+def blobs10(n: int) -> Array:
+    """Draw a mixture of twenty gaussians of different widths in R^10: clusters, as classes make them."""
+    r = rng(13)
+    centres, widths = 4 * r.standard_normal((20, 10)), r.uniform(0.2, 1.5, 20)
+    r = rng(13 + n)
+    of = r.integers(0, 20, n)
+    return (centres[of] + widths[of, None] * r.standard_normal((n, 10))).astype(np.float32)
+
+
+def swiss16(n: int) -> Array:
+    """Draw a rolled-up sheet, turned into R^16, with noise of 0.2: a curved surface, as features make it."""
+    turn, _ = np.linalg.qr(rng(14).standard_normal((16, 16)))
+    r = rng(14 + n)
+    t, height = 1.5 * np.pi * (1 + 2 * r.random(n)), 21 * r.random(n)
+    return np.c_[t * np.cos(t), height, t * np.sin(t)] @ turn[:3] + 0.2 * r.standard_normal((n, 16))
+
+
 def _symmetric(upper: Array) -> Array:
     d = np.triu(upper, 1)
     return (d + d.T).astype(np.float32)
@@ -85,16 +105,34 @@ _KINDS: dict[str, Callable[[int], Array]] = {
     "torus": torus,
     "o3": o3,
     "relu2048": relu2048,
+    "blobs10": blobs10,
+    "swiss16": swiss16,
     "random": random_distances,
     "nonmetric": nonmetric,
 }
 
 
-def make(name: str) -> Array:
-    """`gauss_d512_n1000`, `circle256_n500`, `grid_30x30`, ...; `random_n…` and `nonmetric_n…` are distance matrices."""
+KINDS = {*_KINDS, "gauss", "grid", "batch", "knn", "geometric", "neighbours"}
+"""First words of the names that `make` takes."""
+
+
+def make(name: str) -> Any:
+    """Make the cloud of a name.
+
+    `gauss_d512_n1000`, `circle256_n500`, `grid_30x30`, ...: points (n, d). `batch64_n40_d4096`: a stack (64, 40, 4096).
+    `random_n500`, `nonmetric_n500`: a distance matrix. `knn30_n20000`, `geometric_n149000_e1700000` and
+    `neighbours_n1000000_e10000000`: a graph, as a scipy COO matrix with each edge once.
+    """
     if m := re.fullmatch(r"gauss_d(\d+)_n(\d+)", name):
         return gauss(int(m[1]), int(m[2]))
     if m := re.fullmatch(r"grid_(\d+)x\1", name):
         return grid(int(m[1]))
-    kind, n = name.rsplit("_n", 1)
-    return _KINDS[kind](int(n))
+    if m := re.fullmatch(r"batch(\d+)_n(\d+)_d(\d+)", name):
+        return small_batch(int(m[1]), int(m[2]), int(m[3]))
+    if m := re.fullmatch(r"knn(\d+)_n(\d+)", name):
+        return graphs.knn(int(m[1]), int(m[2]))
+    if m := re.fullmatch(r"(geometric|neighbours)_n(\d+)_e(\d+)", name):
+        return getattr(graphs, m[1])(int(m[2]), int(m[3]))
+    if (m := re.fullmatch(r"(\w+)_n(\d+)", name)) and m[1] in _KINDS:
+        return _KINDS[m[1]](int(m[2]))
+    raise ValueError(f"no cloud is called {name!r}: see bench/clouds.py")
