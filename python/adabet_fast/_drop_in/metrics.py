@@ -173,7 +173,9 @@ class _NativeRows:
 
     def _units(self, part: slice) -> Array:
         norms = self.norms[part, None]
-        return np.divide(self._rows(part), norms, out=np.zeros((len(norms), self.points.shape[1])), where=norms > 0)
+        units: Array = np.zeros((len(norms), self.points.shape[1]))
+        np.divide(self._rows(part), norms, out=units, where=norms > 0)
+        return units
 
     def __call__(self, i: int) -> Array:
         out = np.empty(len(self.points))
