@@ -183,6 +183,63 @@ class Barcode:
         """The sum of the bars' lengths, added in float64; inf where a bar is essential."""
         return float(np.sum(self.deaths.astype(np.float64) - self.births.astype(np.float64)))
 
+    def plot(self, *, kind: str = "both", min_persistence: float = 0.0, ax: Any = None) -> Any:
+        """Draw the bars, the persistence diagram, or both side by side, with matplotlib.
+
+        Parameters
+        ----------
+        kind : {"both", "barcode", "diagram"}, default "both"
+            A line for each bar from birth to death, lowest the first born; or a point for each at (birth, death).
+            Essential bars end in an arrow, or lie on a line marked ∞.
+        min_persistence : float, default 0.0
+            Draw only bars with death - birth greater than this.
+        ax : matplotlib Axes, or two of them for "both", optional
+            Where to draw. None: a new figure.
+
+        Returns
+        -------
+        matplotlib Axes, or ndarray of two
+            What was drawn on; their ``figure`` can be saved.
+
+        Raises
+        ------
+        BackendUnavailableError
+            Where matplotlib is not installed.
+        InvalidInputError
+            Where an argument is not what is said above.
+        """
+        from adabet_fast.plotting import plot_barcode
+
+        return plot_barcode(self, kind=kind, min_persistence=min_persistence, ax=ax)
+
+    def plot_representatives(self, points: ArrayLike, *, top: int = 3, ax: Any = None) -> Any:
+        """Draw the representative loops of the longest bars among their points, with matplotlib.
+
+        Parameters
+        ----------
+        points : array_like of shape (n, 2) or (n, 3)
+            Where the points are drawn: the cloud itself, or a projection of it.
+        top : int, default 3
+            Of how many bars, the longest first.
+        ax : matplotlib Axes, optional
+            Where to draw, of as many dimensions. None: a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+            What was drawn on.
+
+        Raises
+        ------
+        BackendUnavailableError
+            Where matplotlib is not installed.
+        InvalidInputError
+            Where the barcode has no representatives, or an argument is not what is said above.
+        """
+        from adabet_fast.plotting import plot_representatives
+
+        return plot_representatives(self, points, top=top, ax=ax)
+
     def __len__(self) -> int:
         return len(self.intervals)
 
