@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from adabet_fast.cli.parser import make_parser
@@ -40,9 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0
     """
     parser = make_parser()
+    if not (sys.argv[1:] if arguments is None else arguments):
+        parser.print_help(sys.stderr)
+        return USAGE
     options = parser.parse_args(arguments)
     try:
-        status = int(options.run(options))
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            status = int(options.run(options))
         sys.stdout.flush()
     except KeyboardInterrupt:
         print("adabet-fast: interrupted", file=sys.stderr)
@@ -55,3 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"adabet-fast: error: {error}", file=sys.stderr)
         return ERROR
     return status
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """In one line, without the place in the code."""
+    print(f"adabet-fast: warning: {message}", file=sys.stderr)

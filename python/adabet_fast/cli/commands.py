@@ -110,6 +110,8 @@ def h1(options: argparse.Namespace) -> int:
     barcode = compute_h1(x, check="ripser" if options.check else None, **_engine(options))
     kept = np.flatnonzero(barcode.persistence > barcode.intervals.dtype.type(least))
     data = _as_data(options.file, barcode, kept)
+    if options.at is not None:
+        data["betti"] = {"scale": options.at, "number": barcode.betti(options.at)}
     if options.output is not None:
         _write(Path(options.output), barcode.intervals[kept], data)
     if options.plot is not None:
@@ -121,6 +123,8 @@ def h1(options: argparse.Namespace) -> int:
     left_out = len(barcode) - len(kept)
     short = f", {left_out} not longer than {least:g} left out" if left_out else ""
     print(f"{barcode!r}{checked}{short}")
+    if options.at is not None:
+        print(f"Betti number at scale {options.at:g}: {data['betti']['number']}")
     print("\n".join(bar_lines(barcode.intervals[kept], options.top)) or "no loops")
     return 0
 

@@ -47,7 +47,7 @@ def read_array(name: str, key: str | None = None) -> Any:
 
 def _reader(path: Path) -> Callable[[Path], Any]:
     readers: dict[str, Callable[[Path], Any]] = {
-        ".npy": lambda path: np.load(path, mmap_mode="r", allow_pickle=False),
+        ".npy": lambda path: np.lib.format.open_memmap(path, mode="r"),
         ".npz": _read_npz,
         **dict.fromkeys(_TEXT, lambda path: _read_text(path.read_text(encoding="utf-8-sig"))),
         ".pt": _read_torch,
@@ -69,11 +69,16 @@ def _read_stream(content: bytes) -> Any:
 
 
 def _read_npz(source: Path | IO[bytes]) -> Any:
-    with np.load(source, allow_pickle=False) as archive:
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return _read_npz(file)
+    archive = np.load(source, allow_pickle=False)
+    if isinstance(archive, np.ndarray):  # an .npy file by another name
+        return archive
+    with archive:
         if not {"format", "shape", "data"} <= set(archive.files):
             return {name: archive[name] for name in archive.files}
-    if not isinstance(source, Path):
-        source.seek(0)
+    source.seek(0)
     try:
         from scipy.sparse import load_npz
     except ImportError as error:

@@ -41,7 +41,7 @@ An array (n, ...) is n points, all other axes flattened; with --distance-matrix 
 
 BETTI1 = """\
 Count the H1 bars of a point cloud over its whole Vietoris-Rips filtration: AdaBet's b1. Bars of length zero do not
-count. For the loops at one scale use h1.
+count. For the loops at one scale: adabet-fast h1 FILE --at SCALE
 """
 
 BETTI1_EXAMPLES = """\
@@ -62,6 +62,7 @@ H1_EXAMPLES = """\
 examples:
   adabet-fast h1 cloud.npy                         the 20 longest bars
   adabet-fast h1 cloud.npy --top 0                 all bars
+  adabet-fast h1 cloud.npy --at 0.5                and how many loops there are at scale 0.5
   adabet-fast h1 cloud.npy --output bars.csv       all bars into a file (.csv, .npy or .json)
   adabet-fast h1 cloud.npy --plot bars.png         diagram and barcode as a picture (needs matplotlib)
   adabet-fast h1 cloud.npy --check                 and compare with ripser.py, bit by bit
@@ -120,6 +121,9 @@ def make_parser() -> argparse.ArgumentParser:
     h1 = _add(subparsers, "h1", "the barcode of a point cloud", H1, f"{FILES}\n{H1_EXAMPLES}")
     h1.add_argument("file", metavar="FILE", help="a point cloud; see below")
     h1.add_argument("--top", type=_count, default=20, metavar="N", help="how many bars to print; 0: all (default: 20)")
+    h1.add_argument(
+        "--at", type=float, metavar="T", help="also the Betti number at this scale: the loops there are then"
+    )
     h1.add_argument("--output", metavar="FILE", help="write the bars to a .csv, .npy or .json file")
     h1.add_argument("--plot", metavar="FILE", help="draw diagram and barcode into a .png, .pdf or .svg file")
     h1.add_argument("--check", action="store_true", help="compare with ripser.py; any difference is an error")
