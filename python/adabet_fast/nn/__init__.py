@@ -16,22 +16,33 @@ Examples
 4
 """
 
+from adabet_fast.nn.budget import Budget
+from adabet_fast.nn.channels import ChannelChoice
+from adabet_fast.nn.choice import BudgetWarning
 from adabet_fast.nn.cost import TrainingCost, training_cost
 from adabet_fast.nn.fingerprint import Fingerprint
 from adabet_fast.nn.homology import h1, h1_batch
+from adabet_fast.nn.layer_score import LayerScore, Settings
 from adabet_fast.nn.parameters import print_trainable_parameters
-from adabet_fast.nn.scores import LayerScore, LayerScores, Settings
+from adabet_fast.nn.scores import LayerScores
 from adabet_fast.nn.scoring import score_layers
 from adabet_fast.nn.select import select_layers
 from adabet_fast.nn.selection import Selection, SharedParameter
+from adabet_fast.nn.stability import Drift, RankingWarning, Stability
 
 __all__ = [
+    "Budget",
+    "BudgetWarning",
+    "ChannelChoice",
+    "Drift",
     "Fingerprint",
     "LayerScore",
     "LayerScores",
+    "RankingWarning",
     "Selection",
     "Settings",
     "SharedParameter",
+    "Stability",
     "TrainingCost",
     "h1",
     "h1_batch",

@@ -2,34 +2,129 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from math import ceil, floor
 
+from torch import nn
+
 from adabet_fast.errors import InvalidInputError
+from adabet_fast.nn.budget import BudgetKind, StepCost, check_budget, default_optimizer, fill, fits_truly
 from adabet_fast.nn.criteria import check_choice
-from adabet_fast.nn.layers import ROOT_LABEL
+from adabet_fast.nn.layers import ROOT_LABEL, check_model, label
+from adabet_fast.nn.patterns import Patterns, check_patterns, kept
 from adabet_fast.nn.scores import LayerScores
 from adabet_fast.nn.selection import Rounding, Selection
+from adabet_fast.nn.stability import warn_if_flat, warn_if_unstable
+from adabet_fast.nn.trace import OptimizerFactory, StepTracer
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How many layers are asked for: one of the four, and what goes with it; see :meth:`LayerScores.select`."""
+
+    rho: float | None = None
+    k: int | None = None
+    budget_bytes: float | None = None
+    budget_flops: float | None = None
+    rounding: Rounding = "ceil"
+    include: Patterns = None
+    exclude: Patterns = None
+
+    def check(self) -> Wish:
+        """Raise for what does not go together; a share of 0.1 is asked for if nothing is."""
+        check_choice("rounding", self.rounding, Rounding)
+        check_patterns("include", self.include)
+        check_patterns("exclude", self.exclude)
+        asked = [name for name in ("rho", "k", "budget_bytes", "budget_flops") if getattr(self, name) is not None]
+        if len(asked) > 1:
+            raise InvalidInputError(f"{asked[1]}: cannot be given together with {asked[0]}; ask for one of them")
+        if not asked:
+            return replace(self, rho=0.1)
+        rho, k = self.rho, self.k
+        if rho is not None and (isinstance(rho, bool) or not isinstance(rho, (int, float)) or not 0 <= rho <= 1):
+            raise InvalidInputError(f"rho: expected a share from 0 to 1, got {rho!r}")
+        if k is not None and (isinstance(k, bool) or not isinstance(k, int) or k < 0):
+            raise InvalidInputError(f"k: expected a number of layers, got {k!r}")
+        return self
 
 
 def choose(
-    scores: LayerScores, rho: float, *, rounding: Rounding, always_train: str | Sequence[str] | None
+    scores: LayerScores,
+    wish: Wish,
+    always_train: str | Sequence[str] | None,
+    model: nn.Module | None = None,
+    tracer: Callable[[nn.Module], StepTracer] | None = None,
+    optimizer: OptimizerFactory | None = None,
 ) -> Selection:
-    """Choose the best ``rho`` of the scored layers; see :func:`adabet_fast.nn.select_layers`."""
-    check_choice("rounding", rounding, Rounding)
-    if isinstance(rho, bool) or not isinstance(rho, (int, float)) or not 0 <= rho <= 1:
-        raise InvalidInputError(f"rho: expected a share from 0 to 1, got {rho!r}")
+    """Choose the best layers; see :meth:`LayerScores.select`."""
+    wish = wish.check()
     always, reason = find_always_train(scores, always_train)
-    candidates = [layer.name for layer in scores.ranked() if layer.name not in always]
-    k = count_layers(rho, len(candidates), rounding)
+    names = [layer.name for layer in scores.ranked() if layer.name not in always]
+    candidates = kept(names, wish.include, wish.exclude)
+    if names and not candidates:
+        raise InvalidInputError(f"include: no scored layer is left of {len(names)} by include and exclude")
+    if wish.budget_bytes is not None or wish.budget_flops is not None:
+        if model is None or tracer is None:
+            raise InvalidInputError("model: a budget needs the model and a batch; give model= and batch=")
+        return _within(scores, wish, candidates, always, reason, model, tracer, optimizer)
+    if wish.k is not None:
+        k = wish.k
+        if k > len(candidates):
+            raise InvalidInputError(f"k: {k} layers asked for, but only {len(candidates)} can be chosen")
+    else:
+        k = count_layers(wish.rho or 0.0, len(candidates), wish.rounding)
     if k == 0 and not always:
+        asked = f"k: {k}" if wish.k is not None else f"rho: {wish.rho!r}"
         raise InvalidInputError(
-            f"rho: {rho!r} of {len(candidates)} layers rounds ({rounding}) to none, so nothing would be trained"
+            f"{asked} of {len(candidates)} layers rounds ({wish.rounding}) to none, so nothing would be trained"
         )
-    return Selection(scores, tuple(candidates[:k]), always, reason, float(rho), rounding)
+    warn_if_flat(scores, candidates, k)
+    warn_if_unstable(scores)
+    share = None if wish.rho is None else float(wish.rho)
+    rounding = None if wish.rho is None else wish.rounding
+    return Selection(scores, tuple(candidates[:k]), always, reason, share, rounding, wish.k)
+
+
+def _within(
+    scores: LayerScores,
+    wish: Wish,
+    candidates: list[str],
+    always: tuple[str, ...],
+    reason: str,
+    model: nn.Module,
+    tracer: Callable[[nn.Module], StepTracer],
+    optimizer: OptimizerFactory | None,
+) -> Selection:
+    """Choose under a budget; see :func:`adabet_fast.nn.budget.fill`."""
+    kind: BudgetKind = "flops" if wish.budget_bytes is None else "bytes"
+    limit = check_budget(f"budget_{kind}", wish.budget_bytes if kind == "bytes" else wish.budget_flops)
+    network = check_model(model)
+    scores.fingerprint.check(network, "this ranking")
+    cost = StepCost(network, tracer(network), kind, optimizer or default_optimizer)
+    while True:
+        chosen, budget = fill(cost, limit, candidates, always, lambda layer: scores[layer].parameters)
+        selection = Selection(scores, chosen, always, reason, budget=budget)
+        if fits_truly(cost, frozenset(selection.trained_parameters), budget):
+            break
+    if not chosen and not always:
+        raise InvalidInputError(f"budget_{kind}: no layer fits into {limit:,}, so nothing would be trained")
+    if budget.least > limit:
+        warnings.warn(
+            f"the layers that are always trained ({', '.join(map(label, always))}) alone cost {budget.least:,} {kind}, "
+            f"more than the budget of {limit:,}; no other layer was chosen. Raise the budget or give always_train=None",
+            BudgetWarning,
+            stacklevel=4,
+        )
+    return selection
+
+
+class BudgetWarning(UserWarning):
+    """What must be trained costs more than the budget."""
 
 
 def choose_named(

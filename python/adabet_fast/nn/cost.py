@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 
+from adabet_fast.errors import InvalidInputError
 from adabet_fast.nn.guard import random_states_kept
 
 
@@ -27,11 +28,15 @@ class TrainingCost:
         Gradients of the parameters after backward.
     optimizer_bytes
         The optimizer's state after one step.
+    without_gradient
+        Parameters that require a gradient and got none: unused in this step, or cut off, as by reentrant checkpointing
+        of a block none of whose inputs needs a gradient.
     """
 
     saved_bytes: int
     gradient_bytes: int
     optimizer_bytes: int
+    without_gradient: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def total_bytes(self) -> int:
@@ -67,30 +72,46 @@ def training_cost(model: nn.Module, step: Callable[[], torch.Tensor], optimizer:
     >>> training_cost(network, lambda: network(batch).sum(), sgd)
     TrainingCost(saved_bytes=768, gradient_bytes=232, optimizer_bytes=232)
     """
-    own = {_storage(tensor)[0] for tensor in _own_tensors(model)}
-    saved: dict[int, int] = {}
-
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        for part in _strided_parts(tensor):
-            pointer, size = _storage(part)
-            if pointer not in own:
-                saved[pointer] = size
-        return tensor
-
     with random_states_kept(), _put_back(model, optimizer):
         optimizer.zero_grad(set_to_none=True)
         for parameter in model.parameters():
             parameter.grad = None
         with torch.enable_grad():
-            with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            with saved_storages(_own_tensors(model)) as saved:
                 loss = step()
+            if not loss.requires_grad:
+                raise InvalidInputError("step: returned a loss that depends on no trained parameter")
             loss.backward()  # type: ignore[no-untyped-call]
         del loss
+        named = model.named_parameters()
+        without = tuple(name for name, parameter in named if parameter.requires_grad and parameter.grad is None)
         gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
         gradient_bytes = sum(_total(gradients).values())
         optimizer.step()
         optimizer_bytes = sum(_total(_tensors(optimizer.state)).values())
-    return TrainingCost(sum(saved.values()), gradient_bytes, optimizer_bytes)
+    return TrainingCost(sum(saved.values()), gradient_bytes, optimizer_bytes, without)
+
+
+@contextmanager
+def saved_storages(own: Iterable[torch.Tensor]) -> Iterator[dict[int, int]]:
+    """Collect what autograd saves inside the body: the bytes of each storage, but for those of some tensors.
+
+    Works on fake tensors too, whose storages have addresses of their own but no memory.
+    """
+    known = {_storage(tensor)[0] for tensor in own}
+    saved: dict[int, int] = {}
+    alive: list[torch.UntypedStorage] = []  # else a later storage could have the address of one that is gone
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        for part in strided_parts(tensor):
+            where, size = _storage(part)
+            if where not in known and where not in saved:
+                saved[where] = size
+                alive.append(part.untyped_storage())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        yield saved
 
 
 def _own_tensors(model: nn.Module) -> Iterator[torch.Tensor]:
@@ -98,7 +119,8 @@ def _own_tensors(model: nn.Module) -> Iterator[torch.Tensor]:
     yield from model.buffers()
 
 
-def _strided_parts(tensor: torch.Tensor) -> Iterable[torch.Tensor]:
+def strided_parts(tensor: torch.Tensor) -> Iterable[torch.Tensor]:
+    """Return the tensors with storages of their own that make up a tensor."""
     if tensor.layout == torch.sparse_coo:
         return (tensor._indices(), tensor._values())
     return (tensor,)
@@ -106,11 +128,11 @@ def _strided_parts(tensor: torch.Tensor) -> Iterable[torch.Tensor]:
 
 def _storage(tensor: torch.Tensor) -> tuple[int, int]:
     storage = tensor.untyped_storage()
-    return storage.data_ptr(), storage.nbytes()
+    return storage._cdata, storage.nbytes()
 
 
 def _total(tensors: Iterable[torch.Tensor]) -> dict[int, int]:
-    return dict(_storage(part) for tensor in tensors for part in _strided_parts(tensor))
+    return dict(_storage(part) for tensor in tensors for part in strided_parts(tensor))
 
 
 def _tensors(state: Any) -> Iterator[torch.Tensor]:

@@ -14,11 +14,18 @@ from adabet_fast.nn.layers import label
 
 if TYPE_CHECKING:
     from adabet_fast.barcode import Barcode
+    from adabet_fast.nn.layer_score import LayerScore
 
 ScoreName: TypeAlias = Literal["adabet", "b1", "size", "total_persistence"]
 ScoreFunction: TypeAlias = Callable[[torch.Tensor, "Barcode", nn.Module], float]
 """Takes a layer's cloud (samples, activations), its H1 barcode and its module."""
-Normalize: TypeAlias = Literal["activation", "none", "parameters"]
+CostName: TypeAlias = Literal["activation", "none", "parameters", "flops", "saved_bytes", "latency"]
+CostFunction: TypeAlias = Callable[["LayerScore"], float]
+"""Takes a layer with its measured numbers, and returns what its score is divided by: a positive number."""
+Normalize: TypeAlias = CostName | CostFunction
+Unit: TypeAlias = Literal["module", "block"]
+MEASURED_COSTS = ("flops", "saved_bytes", "latency")
+"""Divisors that need a measurement of their own."""
 Pooling: TypeAlias = Literal["pool", "sum"]
 
 
@@ -36,10 +43,21 @@ def check_criterion(score: object, normalize: object) -> None:
     """Raise unless ``score=`` and ``normalize=`` go together."""
     if not callable(score):
         check_choice("score", score, ScoreName)
-    check_choice("normalize", normalize, Normalize)
-    if normalize == "parameters" and score not in ("adabet", "total_persistence"):
+    if not callable(normalize):
+        check_choice("normalize", normalize, CostName)
+    plain = normalize in ("activation", "none")
+    if not plain and score not in ("adabet", "total_persistence"):
         name = "a callable score" if callable(score) else f"score={score!r}"
-        raise InvalidInputError(f"normalize: 'parameters' has no effect with {name}; leave it at its default")
+        raise InvalidInputError(f"normalize: {name_of(normalize)!r} has no effect with {name}; leave it at its default")
+
+
+def name_of(choice: object) -> str:
+    """Return how a choice that may be a callable is written down.
+
+    >>> name_of("flops"), name_of(len)
+    ('flops', 'len')
+    """
+    return choice if isinstance(choice, str) else getattr(choice, "__name__", type(choice).__name__)
 
 
 def score_of(
@@ -50,6 +68,7 @@ def score_of(
     total_persistence: float | None,
     size: int,
     n_parameters: int,
+    cost: float | None = None,
 ) -> float:
     """Compute a layer's score from its numbers.
 
@@ -59,7 +78,10 @@ def score_of(
         ``"adabet"``: b1 over the divisor; ``"total_persistence"``: the summed lengths of the bars over the divisor;
         ``"b1"``: b1 alone; ``"size"``: one over the activations of one sample.
     normalize
-        The divisor: ``"activation"``, the activations of one sample; ``"parameters"``; or ``"none"``, 1.
+        The divisor: ``"activation"``, the activations of one sample; ``"parameters"``; ``"none"``, 1; or a cost.
+    cost
+        For other divisors than these three: what they came to. A measured cost below one byte or operation counts as
+        one, so that a layer that costs nothing has a score.
     b1, total_persistence, size, n_parameters
         The layer's numbers.
 
@@ -75,7 +97,13 @@ def score_of(
     >>> score_of("size", "activation", b1=12, total_persistence=None, size=500, n_parameters=30)
     0.002
     """
-    divisor = {"activation": size, "none": 1, "parameters": n_parameters}[normalize]
+    divisor: float | None = cost
+    if not callable(normalize):
+        divisor = {"activation": size, "none": 1, "parameters": n_parameters}.get(normalize, cost)
+    if divisor is None:
+        raise InvalidInputError(f"normalize: {normalize!r} was not measured; ask score_layers for it")
+    if normalize in ("flops", "saved_bytes"):
+        divisor = max(divisor, 1.0)
     if score == "adabet":
         return b1 / divisor
     if score == "b1":
@@ -96,4 +124,16 @@ def call_score(function: ScoreFunction, cloud: torch.Tensor, barcode: Barcode, m
         number = float("nan")
     if not isfinite(number):
         raise InvalidInputError(f"score: expected a finite number for layer '{label(name)}', got {value!r}")
+    return number
+
+
+def call_cost(function: CostFunction, layer: LayerScore) -> float:
+    """Call the caller's cost function, and check what it returns."""
+    value = function(layer)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not (isfinite(number) and number > 0):
+        raise InvalidInputError(f"normalize: expected a positive number for layer '{label(layer.name)}', got {value!r}")
     return number

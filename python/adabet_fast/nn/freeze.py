@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from torch import nn
@@ -90,7 +90,7 @@ def freeze(model: nn.Module, trained: Collection[str], *, hold_statistics: bool 
     for name, parameter in named.items():
         parameter.requires_grad_(name in trained)
     if hold_statistics:
-        for module in list(_moving(model)):
+        for module in list(moving_modules(model, lambda parameter: parameter.requires_grad)):
             StayInEval(module).hold()
 
 
@@ -122,11 +122,11 @@ def is_frozen(model: nn.Module) -> bool:
     return _RECORD in vars(model)
 
 
-def _moving(model: nn.Module) -> Iterator[nn.Module]:
+def moving_modules(model: nn.Module, is_trained: Callable[[nn.Parameter], bool]) -> Iterator[nn.Module]:
     """Go through the modules that carry state which training mode moves, and of which no parameter is trained."""
     for module in model.modules():
         statistics = isinstance(module, _NormBase) and module.running_mean is not None
         iterated = any(isinstance(hook, SpectralNorm) for hook in module._forward_pre_hooks.values())
         moving = statistics or iterated or isinstance(module, ParametrizationList)
-        if moving and not any(parameter.requires_grad for parameter in module.parameters()):
+        if moving and not any(map(is_trained, module.parameters())):
             yield module

@@ -34,6 +34,8 @@ class Layer:
         The axis of its output that counts samples if the module, or one around it, says so with ``batch_first=False``.
     tied_to
         The earlier layer that owns every one of its parameters, or None.
+    members
+        Names of the normalisation layers whose parameters are counted among its own (``unit="block"``).
     """
 
     name: str
@@ -42,6 +44,7 @@ class Layer:
     n_parameters: int
     sample_axis: int | None = None
     tied_to: str | None = None
+    members: tuple[str, ...] = ()
 
 
 def label(name: str) -> str:

@@ -3,110 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from adabet_fast.errors import InvalidInputError
-from adabet_fast.nn.criteria import Normalize, ScoreName, check_criterion, score_of
+from adabet_fast.nn.criteria import Normalize, ScoreName, check_criterion, name_of
 from adabet_fast.nn.files import read_json, write_json
 from adabet_fast.nn.fingerprint import Fingerprint
+from adabet_fast.nn.layer_score import LayerScore, Settings
 from adabet_fast.nn.layers import label
-from adabet_fast.nn.table import as_html, format_table
+from adabet_fast.nn.memory import MemoryUse
+from adabet_fast.nn.pictures import Shown, table_of
 
 if TYPE_CHECKING:
+    from torch import nn
+
+    from adabet_fast.nn.batches import Forward
     from adabet_fast.nn.selection import Rounding, Selection
+    from adabet_fast.nn.stability import Stability
+    from adabet_fast.nn.trace import OptimizerFactory, Step
 
 
 @dataclass(frozen=True)
-class LayerScore:
-    """One layer and what was measured of it.
-
-    Attributes
-    ----------
-    name
-        The module's name in the model; the empty string for the model itself.
-    type
-        The module's class.
-    parameters
-        Names of its parameters in the model.
-    n_parameters
-        Their elements.
-    status
-        ``"scored"``, or why it was not: ``"not observed"`` (its module was never called), ``"tied to ..."`` (all its
-        parameters belong to an earlier layer, which carries the score), ...
-    b1
-        H1 bars of its activations; with ``pooling="sum"`` summed over the batches. None if not scored.
-    size
-        |a|, the activations of one sample.
-    total_persistence
-        Summed lengths of the bars, if asked for.
-    score
-        The score, larger is better.
-    rank
-        1 for the best.
-    calls
-        Times the module was called in a forward pass; outputs of several calls stand side by side.
-    note
-        How its outputs were read, if that was not plain.
-    """
-
-    name: str
-    type: str
-    parameters: tuple[str, ...]
-    n_parameters: int
-    status: str = "scored"
-    b1: int | None = None
-    size: int | None = None
-    total_persistence: float | None = None
-    score: float | None = None
-    rank: int | None = None
-    calls: int = 0
-    note: str = ""
-
-    def scored_by(self, score: ScoreName, normalize: Normalize) -> float:
-        """Return the score that a rule gives these measurements."""
-        if self.b1 is None or self.size is None:
-            raise InvalidInputError(f"score: layer '{label(self.name)}' was not measured")
-        return score_of(
-            score,
-            normalize,
-            b1=self.b1,
-            total_persistence=self.total_persistence,
-            size=self.size,
-            n_parameters=self.n_parameters,
-        )
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How scores came about.
-
-    Attributes
-    ----------
-    score, normalize, pooling, unit, dtype
-        As given to :func:`adabet_fast.nn.score_layers`; a callable score by its name.
-    batch_sizes
-        Samples of each forward pass.
-    merged
-        Number of batches that were merged into one pass, which changes low bits of activations; None if run as given.
-    seconds_forward, seconds_homology
-        Time of the forward passes with the copies of the activations, and of the distances and H1.
-    """
-
-    score: str = "adabet"
-    normalize: Normalize = "activation"
-    pooling: str = "pool"
-    unit: str = "module"
-    dtype: str = "float32"
-    batch_sizes: tuple[int, ...] = ()
-    merged: int | None = None
-    seconds_forward: float = field(default=0.0, compare=False)
-    seconds_homology: float = field(default=0.0, compare=False)
-
-
-@dataclass(frozen=True)
-class LayerScores(Sequence[LayerScore]):
+class LayerScores(Shown, Sequence[LayerScore]):
     """The scores of a network's layers, in the order of ``model.named_modules()``. Made by :func:`score_layers`.
 
     A sequence of :class:`LayerScore`, also indexed by name; ``print`` shows it as a table.
@@ -177,7 +97,8 @@ class LayerScores(Sequence[LayerScore]):
         score
             ``"adabet"``, ``"b1"``, ``"size"``, or ``"total_persistence"`` if that was measured.
         normalize
-            ``"activation"``, ``"none"`` or ``"parameters"``.
+            ``"activation"``, ``"none"``, ``"parameters"``, a cost that was measured (``"flops"``, ``"saved_bytes"``,
+            ``"latency"``), or a callable on a :class:`LayerScore` that returns a positive number.
 
         Returns
         -------
@@ -191,20 +112,80 @@ class LayerScores(Sequence[LayerScore]):
             for layer in self.layers
         ]
         return replace(
-            self, layers=with_ranks(layers), settings=replace(self.settings, score=score, normalize=normalize)
+            self, layers=with_ranks(layers), settings=replace(self.settings, score=score, normalize=name_of(normalize))
         )
+
+    def stability(self) -> Stability:
+        """Compare the rankings that parts of the samples give; needs ``score_layers(resamples=...)``.
+
+        Returns
+        -------
+        Stability
+            Kendall tau of each pair of parts, and how much of the best tenth each has in common with all samples.
+        """
+        from adabet_fast.nn.stability import stability_of
+
+        return stability_of(self)
 
     def select(
         self,
-        rho: float = 0.1,
+        rho: float | None = None,
         *,
+        k: int | None = None,
+        budget_bytes: float | None = None,
+        budget_flops: float | None = None,
         rounding: Rounding = "ceil",
         always_train: str | Sequence[str] | None = "auto",
+        include: str | Sequence[str] | None = None,
+        exclude: str | Sequence[str] | None = None,
+        model: nn.Module | None = None,
+        batch: Any = None,
+        step: Step | None = None,
+        forward: Forward | None = None,
+        optimizer: OptimizerFactory | None = None,
     ) -> Selection:
-        """Choose the best layers; see :func:`adabet_fast.nn.select_layers` for the parameters."""
-        from adabet_fast.nn.choice import choose  # choices know scores, not the other way round
+        """Choose the best layers: a share, a number, or as many as a budget holds.
 
-        return choose(self, rho, rounding=rounding, always_train=always_train)
+        Parameters
+        ----------
+        rho, rounding, always_train
+            As in :func:`adabet_fast.nn.select_layers`; 0.1 if nothing else is asked for.
+        k
+            How many layers.
+        budget_bytes
+            What one training step may hold beyond parameters and buffers, with the chosen layers and those that are
+            always trained: activations saved for backward, also by frozen layers that a gradient passes through,
+            gradients, optimizer state. Layers are taken in the order of their rank; what does not fit is passed over.
+        budget_flops
+            The same for the operations of one step, forward and backward, as ``torch.utils.flop_counter`` counts them.
+        include, exclude
+            Which layers may be chosen, as PEFT reads its ``target_modules``: a string is a regular expression for the
+            whole name, of a list each entry is a whole name or its end from a dot on. ``rho`` is of what is left.
+        model, batch
+            For a budget: the model, and a batch of the size that will be trained on.
+        step
+            For a budget: ``step(model, batch)`` returns the loss. By default the batch is given as for scoring and its
+            outputs are summed up.
+        forward
+            For a budget: as in :func:`score_layers`.
+        optimizer
+            For ``budget_bytes``: makes the optimizer from a list of parameters; AdamW by default.
+
+        Returns
+        -------
+        Selection
+
+        Notes
+        -----
+        A budget costs at most one traced step a layer, on tensors without values (a tenth of a second for ResNet50),
+        and one true forward pass to confirm; models whose course depends on values are run truly each time.
+        """
+        from adabet_fast.nn.choice import Wish, choose  # choices know scores, not the other way round
+        from adabet_fast.nn.trace import StepTracer
+
+        wish = Wish(rho, k, budget_bytes, budget_flops, rounding, include, exclude)
+        trace = None if batch is None else lambda network: StepTracer(network, batch, step=step, forward=forward)
+        return choose(self, wish, always_train, model, trace, optimizer)
 
     def select_named(
         self, layers: str | Sequence[str], *, always_train: str | Sequence[str] | None = "auto"
@@ -238,31 +219,10 @@ class LayerScores(Sequence[LayerScore]):
         -------
         str
         """
-        header = ["layer", "type", "parameters", "b1", "|a|", "score", "rank"]
-        rows = []
-        for layer in self.layers:
-            numbers = [
-                _cell(layer.b1),
-                _cell(layer.size),
-                "" if layer.score is None else f"{layer.score:.4g}",
-                _cell(layer.rank),
-            ]
-            remark = "; ".join(filter(None, ["" if layer.status == "scored" else layer.status, layer.note]))
-            rows.append(
-                [
-                    label(layer.name),
-                    layer.type,
-                    f"{layer.n_parameters:,}",
-                    *numbers,
-                    (chosen or {}).get(layer.name, ""),
-                    remark,
-                ]
-            )
-        columns, sides = [*header, "chosen", "remarks"], "<<>>>>><<"
-        keep = [i for i in range(len(columns)) if i < len(header) or any(row[i] for row in rows)]
-        return format_table(
-            [columns[i] for i in keep], [[row[i] for i in keep] for row in rows], "".join(sides[i] for i in keep)
-        )
+        return table_of(self, chosen or {}).text()
+
+    def _marked(self) -> tuple[LayerScores, Mapping[str, str]]:
+        return self, {}
 
     def summary(self) -> str:
         """Say in a few lines how the scores came about."""
@@ -281,15 +241,14 @@ class LayerScores(Sequence[LayerScore]):
                 f"{len(self.ranked())} of {len(self)} layers scored by {how.score!r} (normalize={how.normalize!r}) "
                 f"on {sum(sizes)} samples ({same}, {pooling}{merged})",
                 f"head: {head} ({self.head_reason})" if head else f"head: {self.head_reason}",
-                f"forward passes {how.seconds_forward:.3f} s, homology {how.seconds_homology:.3f} s",
+                f"forward passes {how.seconds_forward:.3f} s, distances {how.seconds_distances:.3f} s, "
+                f"homology {how.seconds_homology:.3f} s",
+                *([] if how.memory is None else [how.memory.summary()]),
             ]
         )
 
     def __str__(self) -> str:
         return f"{self.table()}\n\n{self.summary()}"
-
-    def _repr_html_(self) -> str:
-        return as_html(str(self))
 
     def __repr__(self) -> str:
         best = self.ranked()[:1]
@@ -310,14 +269,17 @@ class LayerScores(Sequence[LayerScore]):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> LayerScores:
         """Undo :meth:`to_dict`."""
-        layers = [
-            LayerScore(**{**_known(LayerScore, layer), "parameters": tuple(layer["parameters"])})
-            for layer in data["layers"]
-        ]
+        layers = [LayerScore(**_known(LayerScore, layer)) for layer in data["layers"]]
         how = _known(Settings, data["settings"])
         return cls(
             layers=tuple(layers),
-            settings=Settings(**{**how, "batch_sizes": tuple(how["batch_sizes"])}),
+            settings=Settings(
+                **{
+                    **how,
+                    "batch_sizes": tuple(how["batch_sizes"]),
+                    "memory": None if how.get("memory") is None else MemoryUse(**how["memory"]),
+                }
+            ),
             head=tuple(data["head"]),
             head_reason=data["head_reason"],
             fingerprint=Fingerprint.from_dict(data["fingerprint"]),
@@ -347,8 +309,4 @@ def with_ranks(layers: Sequence[LayerScore]) -> tuple[LayerScore, ...]:
 
 def _known(kind: type[LayerScore] | type[Settings], data: Mapping[str, Any]) -> dict[str, Any]:
     names = {each.name for each in fields(kind)}
-    return {key: value for key, value in data.items() if key in names}
-
-
-def _cell(number: int | None) -> str:
-    return "" if number is None else f"{number:,}"
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items() if key in names}

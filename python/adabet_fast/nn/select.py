@@ -9,29 +9,49 @@ import torch
 from torch import nn
 
 from adabet_fast.nn.activations import Reduce
-from adabet_fast.nn.batches import Forward
-from adabet_fast.nn.criteria import Normalize, Pooling, ScoreFunction, ScoreName
+from adabet_fast.nn.batches import Forward, take_batches
+from adabet_fast.nn.criteria import Normalize, Pooling, ScoreFunction, ScoreName, Unit
+from adabet_fast.nn.guard import random_states_kept
+from adabet_fast.nn.memory import MemoryWay
+from adabet_fast.nn.ranks import RanksChoice
 from adabet_fast.nn.scoring import score_layers
 from adabet_fast.nn.selection import Rounding, Selection
+from adabet_fast.nn.stability import Resamples
+from adabet_fast.nn.trace import OptimizerFactory, Step
 
 
 def select_layers(
     model: nn.Module,
     batches: Iterable[Any],
-    rho: float = 0.1,
+    rho: float | None = None,
     *,
+    k: int | None = None,
+    budget_bytes: float | None = None,
+    budget_flops: float | None = None,
     rounding: Rounding = "ceil",
     always_train: str | Sequence[str] | None = "auto",
+    include: str | Sequence[str] | None = None,
+    exclude: str | Sequence[str] | None = None,
+    rho_channel: float | None = None,
+    train_batch: Any = None,
+    step: Step | None = None,
+    optimizer: OptimizerFactory | None = None,
     n_batches: int | None = 5,
     score: ScoreName | ScoreFunction = "adabet",
     normalize: Normalize = "activation",
     pooling: Pooling = "pool",
-    unit: Literal["module"] = "module",
+    unit: Unit = "module",
+    resamples: Resamples | None = None,
     forward: Forward | None = None,
     reduce: str | Reduce | None = None,
     mask: Callable[[Any], torch.Tensor] | None = None,
     sample_axis: int = 0,
+    n_samples: int | Callable[[Any], int] | None = None,
     merge_batches: bool = False,
+    max_memory: int | str | None = None,
+    memory_way: MemoryWay = "auto",
+    ranks: RanksChoice = "all",
+    progress: bool = False,
     dtype: Literal["float32", "float64"] = "float32",
     backend: str = "auto",
     n_threads: int | None = None,
@@ -45,16 +65,26 @@ def select_layers(
     model, batches
         The network, and batches of the new data; labels are dropped.
     rho
-        The share of layers to train, from 0 to 1, of those that have a score and are not always trained.
+        The share of layers to train, from 0 to 1, of those that have a score and are not always trained. 0.1 if neither
+        it nor ``k`` nor a budget is given.
+    k, budget_bytes, budget_flops, include, exclude
+        As in :meth:`LayerScores.select`.
     rounding
         How ``rho`` times the number of layers becomes a whole number: ``"ceil"`` (at least one layer for rho > 0),
         ``"floor"`` (as the paper's code; can be none) or ``"round"`` (half up).
     always_train
         Layers that are trained besides and do not count in ``rho``: ``"auto"``, the classifier head if one is found
         (named in the report); None or ``()``, none; or names, names of modules around them, or shell patterns.
-    n_batches, score, normalize, pooling, unit, forward, reduce, mask
+    rho_channel
+        Train only this share of the output channels of each chosen convolution and linear layer; see
+        :meth:`Selection.with_channels`.
+    train_batch
+        For a budget: a batch of the size that will be trained on; the first of ``batches`` if None.
+    step, optimizer
+        For a budget: as in :meth:`LayerScores.select`.
+    n_batches, score, normalize, pooling, unit, resamples, forward, reduce, mask, sample_axis, n_samples
         As in :func:`adabet_fast.nn.score_layers`.
-    sample_axis, merge_batches, dtype, backend, n_threads
+    merge_batches, max_memory, memory_way, ranks, progress, dtype, backend, n_threads
         As in :func:`adabet_fast.nn.score_layers`.
 
     Returns
@@ -88,6 +118,11 @@ def select_layers(
     >>> selection.print_trainable_parameters()
     trainable params: 123 || all params: 123 || trainable%: 100.0000
     """
+    budgeted = budget_bytes is not None or budget_flops is not None
+    if rho_channel is not None or (budgeted and train_batch is None):
+        with random_states_kept():  # they are used more than once
+            batches = take_batches(batches, n_batches)
+            n_batches = None
     scores = score_layers(
         model,
         batches,
@@ -96,13 +131,46 @@ def select_layers(
         normalize=normalize,
         pooling=pooling,
         unit=unit,
+        resamples=resamples,
         forward=forward,
         reduce=reduce,
         mask=mask,
         sample_axis=sample_axis,
+        n_samples=n_samples,
         merge_batches=merge_batches,
+        max_memory=max_memory,
+        memory_way=memory_way,
+        ranks=ranks,
+        progress=progress,
         dtype=dtype,
         backend=backend,
         n_threads=n_threads,
     )
-    return scores.select(rho, rounding=rounding, always_train=always_train)
+    selection = scores.select(
+        rho,
+        k=k,
+        budget_bytes=budget_bytes,
+        budget_flops=budget_flops,
+        rounding=rounding,
+        always_train=always_train,
+        include=include,
+        exclude=exclude,
+        model=model if budgeted else None,
+        batch=(next(iter(batches)) if train_batch is None else train_batch) if budgeted else None,
+        step=step,
+        forward=forward,
+        optimizer=optimizer,
+    )
+    if rho_channel is None:
+        return selection
+    return selection.with_channels(
+        model,
+        batches,
+        rho_channel,
+        n_batches=None,
+        forward=forward,
+        mask=mask,
+        sample_axis=sample_axis,
+        dtype=dtype,
+        n_threads=n_threads,
+    )

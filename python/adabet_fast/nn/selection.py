@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from torch import nn
 
+from adabet_fast.nn.batches import Forward
+from adabet_fast.nn.budget import Budget, default_optimizer
+from adabet_fast.nn.channels import ChannelChoice, ChannelForm, cut_channels, restore_channels
+from adabet_fast.nn.cost import TrainingCost
+from adabet_fast.nn.criteria import check_choice
 from adabet_fast.nn.files import read_json, write_json
 from adabet_fast.nn.freeze import freeze, is_frozen, thaw
 from adabet_fast.nn.layers import check_model, label
+from adabet_fast.nn.outlook import cost_of, drift_of
 from adabet_fast.nn.parameters import format_trainable_parameters
+from adabet_fast.nn.pictures import Shown
 from adabet_fast.nn.scores import LayerScores
-from adabet_fast.nn.table import as_html, format_bytes
+from adabet_fast.nn.stability import Drift
+from adabet_fast.nn.table import format_bytes
+from adabet_fast.nn.trace import OptimizerFactory, Step
 
 Rounding: TypeAlias = Literal["ceil", "floor", "round"]
 
@@ -34,7 +43,7 @@ class SharedParameter(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Selection:
+class Selection(Shown):
     """A choice of layers of a network: these are trained, all others frozen.
 
     A plain value that can be saved, and applied to any model with the same parameters (names, shapes, dtypes).
@@ -51,7 +60,13 @@ class Selection:
     always_train_reason
         How they came to be.
     rho, rounding
-        The share of layers that was asked for; None where the layers were named.
+        The share of layers that was asked for; None where the choice was made otherwise.
+    k
+        The number of layers that was asked for, or None.
+    budget
+        The budget that was kept to and what the selection costs, or None.
+    channels
+        For each chosen layer of which only some output channels are trained, which; see :meth:`with_channels`.
 
     Examples
     --------
@@ -75,6 +90,9 @@ class Selection:
     always_train_reason: str
     rho: float | None = None
     rounding: Rounding | None = None
+    k: int | None = None
+    budget: Budget | None = None
+    channels: Mapping[str, ChannelChoice] = field(default_factory=dict)
     _applied: list[weakref.ref[nn.Module]] = field(default_factory=list, init=False, compare=False, repr=False)
 
     @property
@@ -90,8 +108,13 @@ class Selection:
 
     @property
     def n_trainable(self) -> int:
-        """Number of trained parameter elements."""
-        return sum(self.scores.fingerprint.parameters[name].n_elements for name in self.trained_parameters)
+        """Number of trained parameter elements; of layers cut by channels, those of the trained channels."""
+        return sum(self._elements(name) for name in self.trained_parameters)
+
+    def _elements(self, name: str) -> int:
+        whole = self.scores.fingerprint.parameters[name].n_elements
+        cut = self.channels.get(name.rpartition(".")[0])
+        return whole if cut is None else whole // cut.n_channels * len(cut.trained)
 
     @property
     def n_parameters(self) -> int:
@@ -101,7 +124,8 @@ class Selection:
     @property
     def trainable_bytes(self) -> int:
         """Bytes of the trained parameters, which is also what their gradients take."""
-        return sum(self.scores.fingerprint.parameters[name].n_bytes for name in self.trained_parameters)
+        shapes = self.scores.fingerprint.parameters
+        return sum(self._elements(name) * shapes[name].itemsize for name in self.trained_parameters)
 
     @property
     def shared(self) -> tuple[SharedParameter, ...]:
@@ -116,7 +140,7 @@ class Selection:
             if name in trained_with
         )
 
-    def apply(self, model: nn.Module, *, hold_statistics: bool = True) -> None:
+    def apply(self, model: nn.Module, *, hold_statistics: bool = True, channels: ChannelForm = "slice") -> None:
         """Freeze the model but for the chosen layers.
 
         ``requires_grad`` is set on every parameter. Frozen normalisation layers with running statistics (and frozen
@@ -135,6 +159,10 @@ class Selection:
             A model with the parameters of the one that was scored.
         hold_statistics
             False lets frozen running statistics follow the new data.
+        channels
+            How layers are cut by channels, if they are (:meth:`with_channels`). ``"slice"``: the trained channels
+            become parameters of their own, so that gradients and optimizer state are theirs alone. ``"mask"``:
+            gradients of the other channels are set to zero, which saves no memory; weight decay still moves them.
 
         Raises
         ------
@@ -145,11 +173,16 @@ class Selection:
         """
         network = check_model(model)
         self.scores.fingerprint.check(network, "this selection")
+        check_choice("channels", channels, ChannelForm)
         freeze(network, frozenset(self.trained_parameters), hold_statistics=hold_statistics)
+        if self.channels:
+            cut_channels(network, self.channels, channels)
         self._applied.append(weakref.ref(network))
 
     def undo(self, model: nn.Module | None = None) -> None:
-        """Take an :meth:`apply` back: flags and modes are restored exactly.
+        """Take an :meth:`apply` back: flags, modes and, where channels were cut, the modules are restored exactly.
+
+        Values stay as trained.
 
         Parameters
         ----------
@@ -162,26 +195,118 @@ class Selection:
         RuntimeError
             If no selection is applied.
         """
-        if model is None:
-            alive = [
-                network for network in (ref() for ref in self._applied) if network is not None and is_frozen(network)
-            ]
-            if not alive:
-                raise RuntimeError("this selection is applied to no model, so there is nothing to undo")
-            network = alive[-1]
-        else:
-            network = check_model(model)
+        network = self._network(model, "undo")
+        restore_channels(network)
         thaw(network)
         self._applied[:] = [ref for ref in self._applied if ref() not in (None, network)]
 
     @contextmanager
-    def applied(self, model: nn.Module, *, hold_statistics: bool = True) -> Iterator[nn.Module]:
+    def applied(
+        self, model: nn.Module, *, hold_statistics: bool = True, channels: ChannelForm = "slice"
+    ) -> Iterator[nn.Module]:
         """Apply for the length of a ``with`` block, and undo at its end, also after an error."""
-        self.apply(model, hold_statistics=hold_statistics)
+        self.apply(model, hold_statistics=hold_statistics, channels=channels)
         try:
             yield model
         finally:
             self.undo(model)
+
+    def with_channels(
+        self, model: nn.Module, batches: Iterable[Any], rho_channel: float = 0.25, **how: Any
+    ) -> Selection:
+        """Rank the output channels of the chosen convolutions and linear layers by b1; train the best of each.
+
+        Parameters
+        ----------
+        model, batches
+            The model and batches of the new data, as in :func:`adabet_fast.nn.select_layers`; the model is not changed.
+        rho_channel
+            The share of each layer's channels that is trained, rounded up.
+        **how
+            ``n_batches``, ``forward``, ``mask``, ``sample_axis``, ``dtype``, ``n_threads`` as in
+            :func:`adabet_fast.nn.score_layers`.
+
+        Returns
+        -------
+        Selection
+            This one with ``channels``. Layers that cannot be cut (see :mod:`adabet_fast.nn.channel_scores`) are trained
+            whole.
+        """
+        from adabet_fast.nn.channel_scores import choose_channels
+
+        found = choose_channels(model, batches, self, rho_channel, **how)
+        return replace(self, channels=found)
+
+    def cost(
+        self,
+        model: nn.Module,
+        batch: Any,
+        *,
+        optimizer: OptimizerFactory = default_optimizer,
+        step: Step | None = None,
+        forward: Forward | None = None,
+        channels: ChannelForm = "slice",
+    ) -> TrainingCost:
+        """Measure what one training step with this selection holds in memory, by running one and taking it back.
+
+        Parameters
+        ----------
+        model
+            The model. This selection may be applied to it already; else it is for the measurement. Training mode is
+            on meanwhile.
+        batch
+            A batch of the size that will be trained on.
+        optimizer
+            Makes the optimizer from a list of parameters; AdamW by default.
+        step
+            ``step(model, batch)`` returns the loss. By default the batch is given as for scoring, and the outputs are
+            summed up, which saves nothing by itself: a true loss adds about the size of the logits.
+        forward
+            As in :func:`adabet_fast.nn.score_layers`.
+        channels
+            As in :meth:`apply`.
+
+        Returns
+        -------
+        TrainingCost
+            Bytes of saved activations, gradients and optimizer state, and the names of parameters that got no gradient.
+        """
+        return cost_of(self, model, batch, optimizer, step, forward, channels)
+
+    def drift(self, new_batches: Iterable[Any], model: nn.Module | None = None, **how: Any) -> Drift:
+        """Score the layers on new data, and tell whether the same ones would be chosen.
+
+        Parameters
+        ----------
+        new_batches
+            Batches of the new data, best as many and as large as those of the choice: b1 grows with the samples.
+        model
+            The model; the one that this selection was applied to last if None. Once it is trained, the change of its
+            weights shows too.
+        **how
+            What :func:`adabet_fast.nn.score_layers` was given beside the score and its divisor; a callable score or
+            divisor has to be given again.
+
+        Returns
+        -------
+        Drift
+            Kendall tau between old and new scores, which chosen layers would stay, leave and enter.
+        """
+        return drift_of(self, self._network(model, "measure"), new_batches, how)
+
+    def _network(self, model: nn.Module | None, what: str) -> nn.Module:
+        if model is not None:
+            return check_model(model)
+        alive = [network for network in (ref() for ref in self._applied) if network is not None and is_frozen(network)]
+        if not alive:
+            raise RuntimeError(f"this selection is applied to no model, so there is nothing to {what}")
+        return alive[-1]
+
+    def target_modules(self, model: nn.Module | None = None, *, always_train: bool = False) -> str:
+        """Return the chosen layers as PEFT's ``target_modules``; see :func:`adabet_fast.nn.lora.target_modules`."""
+        from adabet_fast.nn.lora import target_modules
+
+        return target_modules(self, model, always_train=always_train)
 
     def print_trainable_parameters(self) -> None:
         """Print what is trained, in the format of PEFT."""
@@ -189,12 +314,15 @@ class Selection:
 
     def table(self) -> str:
         """Lay the scores out as text, with what was chosen."""
-        marks = dict.fromkeys(self.layers, "yes") | dict.fromkeys(self.always_train, "always")
-        return self.scores.table(marks)
+        return self.scores.table(self._marked()[1])
+
+    def _marked(self) -> tuple[LayerScores, Mapping[str, str]]:
+        return self.scores, dict.fromkeys(self.layers, "yes") | dict.fromkeys(self.always_train, "always")
 
     def summary(self) -> str:
         """Say in a few lines what was chosen and what is trained."""
         asked = "" if self.rho is None else f" (rho={self.rho:g}, {self.rounding})"
+        asked = asked if self.k is None else f" (k={self.k})"
         lines = [f"chosen: {', '.join(map(label, self.layers)) or 'no layer'}{asked}"]
         if self.always_train:
             lines.append(f"always trained: {', '.join(map(label, self.always_train))} ({self.always_train_reason})")
@@ -202,13 +330,13 @@ class Selection:
             lines.append(f"always trained: none ({self.always_train_reason})")
         lines.append(format_trainable_parameters(self.n_trainable, self.n_parameters))
         lines.append(f"trained values: {format_bytes(self.trainable_bytes)}, and as much for their gradients")
+        if self.budget is not None:
+            lines.append(str(self.budget))
+        lines += [f"of '{label(name)}' {choice}" for name, choice in self.channels.items()]
         return "\n".join(lines + [f"shared: {shared}" for shared in self.shared])
 
     def __str__(self) -> str:
         return f"{self.table()}\n\n{self.scores.summary()}\n{self.summary()}"
-
-    def _repr_html_(self) -> str:
-        return as_html(str(self))
 
     def __repr__(self) -> str:
         names = f"layers={list(self.layers)}, always_train={list(self.always_train)}"
@@ -225,6 +353,9 @@ class Selection:
             "always_train_reason": self.always_train_reason,
             "rho": self.rho,
             "rounding": self.rounding,
+            "k": self.k,
+            "budget": None if self.budget is None else self.budget.to_dict(),
+            "channels": {name: choice.to_dict() for name, choice in self.channels.items()},
             "scores": self.scores.to_dict(),
         }
         return write_json("Selection", data, path)
@@ -239,6 +370,17 @@ class Selection:
             layers, always = tuple(data["layers"]), tuple(data["always_train"])
             if not names.issuperset(layers + always):
                 raise ValueError(f"layers {sorted({*layers, *always} - names)} are not among the scores")
-            return cls(scores, layers, always, data["always_train_reason"], data["rho"], data["rounding"])
+            budget, channels = data.get("budget"), data.get("channels") or {}
+            return cls(
+                scores,
+                layers,
+                always,
+                data["always_train_reason"],
+                data["rho"],
+                data["rounding"],
+                data.get("k"),
+                None if budget is None else Budget.from_dict(budget),
+                {name: ChannelChoice.from_dict(choice) for name, choice in channels.items()},
+            )
 
         return read_json("Selection", source, make)

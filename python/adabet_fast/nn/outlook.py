@@ -1,0 +1,59 @@
+"""What a selection would cost in training, and whether new data would change it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from adabet_fast.nn.batches import Forward
+from adabet_fast.nn.channels import ChannelForm
+from adabet_fast.nn.cost import TrainingCost, training_cost
+from adabet_fast.nn.freeze import is_frozen
+from adabet_fast.nn.layers import check_model
+from adabet_fast.nn.stability import Drift, drift_between
+from adabet_fast.nn.trace import OptimizerFactory, Step, loss_of, model_kept
+
+if TYPE_CHECKING:
+    from adabet_fast.nn.selection import Selection
+
+
+def cost_of(
+    selection: Selection,
+    model: nn.Module,
+    batch: Any,
+    optimizer: OptimizerFactory,
+    step: Step | None,
+    forward: Forward | None,
+    channels: ChannelForm,
+) -> TrainingCost:
+    """Run one training step with a selection and take it back; see :meth:`Selection.cost`."""
+    network = check_model(model)
+    with ExitStack() as undo:
+        undo.enter_context(model_kept(network))
+        if not is_frozen(network):
+            undo.enter_context(selection.applied(network, channels=channels))
+        network.train()
+        loss = loss_of(network, batch, step=step, forward=forward)
+        trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        return training_cost(network, lambda: loss(network), optimizer(trained))
+
+
+def drift_of(selection: Selection, model: nn.Module, new_batches: Iterable[Any], how: dict[str, Any]) -> Drift:
+    """Score a selection's layers on new data and compare; see :meth:`Selection.drift`."""
+    from adabet_fast.nn.scoring import score_layers
+
+    settings = selection.scores.settings
+    same = {
+        "score": settings.score,
+        "normalize": settings.normalize,
+        "pooling": settings.pooling,
+        "unit": settings.unit,
+        "dtype": settings.dtype,
+        "n_batches": None,
+    }
+    new = score_layers(model, new_batches, **{**same, **how})
+    candidates = [layer.name for layer in selection.scores.ranked() if layer.name not in selection.always_train]
+    return drift_between(selection.scores, new, selection.layers, candidates)
