@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 import adabet_fast
 from adabet_fast import BackendUnavailableError, ripser
-from tests.drop_in.ripsers import assert_same_diagrams
+from tests.drop_in.ripsers import assert_same, assert_same_diagrams
 
 X = np.random.default_rng(3).random((40, 3))
 D = adabet_fast.pairwise_distances(X)
@@ -130,3 +131,18 @@ def test_an_alias_does_not_call_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(sys.modules["ripser"].ripser(X)["dgms"]) == 2
     with pytest.raises(BackendUnavailableError, match=r"instead of replacing sys\.modules"):
         sys.modules["ripser"].ripser(X, maxdim=2)
+
+
+def test_the_environment_may_name_ripser(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ripser")
+    calls: list[Callable[[], dict[str, Any]]] = [
+        lambda: ripser(X),
+        lambda: ripser(X, metric="cosine"),
+        lambda: ripser(X, n_perm=7),
+        lambda: ripser(D, 0, distance_matrix=True),
+    ]
+    expected = [call() for call in calls]
+    monkeypatch.setenv("ADABET_BACKEND", "ripser")
+    got = [call() for call in calls]
+    for mine, other in zip(got, expected, strict=True):
+        assert_same(mine, other)

@@ -43,7 +43,9 @@ def rewritten(archive: Path, folder: Path) -> list[str]:
             file = tar.extractfile(member)
             assert file is not None
             text = IMPORT.sub(r"\1from adabet_fast import", file.read().decode())
-            assert re.search(r"^\s*(from|import)\s+ripser\b", text, re.MULTILINE) is None, f"{path.name} imports ripser in another way"
+            assert re.search(r"^\s*(from|import)\s+ripser\b", text, re.MULTILINE) is None, (
+                f"{path.name} imports ripser in another way"
+            )
             (folder / path.name).write_text(text)
             names.append(path.name)
     return sorted(names)

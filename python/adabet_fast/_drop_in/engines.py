@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adabet_fast._backends import RIPSER_INSTALL
+from adabet_fast._drop_in.metrics import our_distances
 from adabet_fast._inputs import _is_scipy_sparse as is_scipy_sparse
 from adabet_fast.barcode import Barcode
-from adabet_fast.distances import pairwise_distances
 from adabet_fast.errors import BackendUnavailableError, InvalidInputError
 from adabet_fast.homology import h1
 
@@ -179,7 +179,7 @@ def count_edges_of_points(points: Array, metric: str, thresh: float, enclosing_r
     parts = [points[i : i + _BLOCK] for i in starts]
 
     def edges(cloud: Array) -> int:
-        return count_edges(pairwise_distances(cloud, metric=metric), thresh, enclosing_radius)
+        return count_edges(our_distances(cloud, metric, "float32"), thresh, enclosing_radius)
 
     inside = [edges(part) for part in parts]
     count = sum(inside)

@@ -100,18 +100,14 @@ def _passes(values: Float32s, basins: Indices) -> tuple[Indices, Float32s]:
     for here, there in _neighbours():
         height = np.maximum(values[here], values[there])  # NaN where either is
         between = (basins[here] != basins[there]) & ~np.isnan(height)
-        sides = np.column_stack([basins[here][between], basins[there][between]])
-        sides.sort(axis=1)
-        pairs.append(sides)
+        a, b = basins[here][between], basins[there][between]
+        pairs.append(np.minimum(a, b) * values.size + np.maximum(a, b))
         heights.append(height[between])
     pair, height = np.concatenate(pairs), np.concatenate(heights)
-    order = np.lexsort((height, pair[:, 1], pair[:, 0]))
-    pair, height = pair[order], height[order]
-    least = np.ones(len(pair), dtype=bool)
-    least[1:] = (pair[1:] != pair[:-1]).any(axis=1)
-    pair, height = pair[least], height[least]
     order = np.argsort(height, kind="stable")
-    return pair[order], height[order]
+    pair, height = pair[order], height[order]
+    lowest = np.sort(np.unique(pair, return_index=True)[1])  # of each pair the first, in the order of heights
+    return np.column_stack(np.divmod(pair[lowest], max(1, values.size))), height[lowest]
 
 
 def _merge(values: Float32s, basins: Indices, pairs: Indices, heights: Float32s) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from adabet_fast._backends import resolve_backend
 from adabet_fast._inputs import _is_scipy_sparse as is_scipy_sparse
 from adabet_fast.distances import pairwise_distances
 from adabet_fast.errors import BackendUnavailableError, InvalidInputError
@@ -44,11 +45,17 @@ def native_metric(x: Any, metric: Metric) -> str | None:
     return NATIVE.get(metric) if isinstance(metric, str) and not is_scipy_sparse(x) else None
 
 
+def our_distances(points: Any, metric: str, dtype: str, n_threads: int | None = None) -> Any:
+    """`pairwise_distances`, also where ADABET_BACKEND names ripser.py for the persistence: it computes no distances."""
+    backend = "cpu" if resolve_backend("auto") == "ripser" else "auto"
+    return pairwise_distances(points, metric=metric, dtype=dtype, backend=backend, n_threads=n_threads)
+
+
 def native_distances(points: Any, metric: str, n_threads: int | None = None) -> Array:
     """The square matrix by the engine, in the dtype that scikit-learn gives."""
     narrow = str(points.dtype).endswith(("float16", "float32"))
     try:
-        out = pairwise_distances(points, metric=metric, dtype="float32" if narrow else "float64", n_threads=n_threads)
+        out = our_distances(points, metric, "float32" if narrow else "float64", n_threads)
     except InvalidInputError:
         if metric != "cosine":
             raise
@@ -61,7 +68,7 @@ def _cosine_with_zero_rows(points: Array, dtype: str, n_threads: int | None) -> 
     """scikit-learn's convention: a zero vector is at distance one from all others."""
     alive = np.flatnonzero(points.any(axis=1))
     out = np.ones((len(points), len(points)), dtype=dtype)
-    out[np.ix_(alive, alive)] = pairwise_distances(points[alive], metric="cosine", dtype=dtype, n_threads=n_threads)
+    out[np.ix_(alive, alive)] = our_distances(points[alive], "cosine", dtype, n_threads)
     np.fill_diagonal(out, 0)
     return out
 
