@@ -15,13 +15,11 @@ COLOURS = {"ripser.py": "#7b6cb0", "GUDHI": "#2f8f6b", "pydory": "#c08a1e", "gio
 def draw(clouds: dict[str, Any], path: Path, order: list[str]) -> None:
     """A row a cloud; hollow marks are lower bounds, settings of one peer share a colour."""
     import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "adabet_fast"  # the same file from the same figures
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
 
     rows = list(clouds)
-    figure, axes = plt.subplots(figsize=(9, 1.4 + 0.24 * max(1, len(rows))), layout="constrained")
+    figure = Figure(figsize=(9, 1.4 + 0.24 * max(1, len(rows))), layout="constrained")
+    axes = figure.subplots()
     named: set[str] = set()
     for y, name in enumerate(rows):
         for who in [*order, OURS]:
@@ -56,5 +54,5 @@ def draw(clouds: dict[str, Any], path: Path, order: list[str]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     if named:
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(named), frameon=False)
-    figure.savefig(path, metadata={"Date": None})
-    plt.close(figure)
+    with matplotlib.rc_context({"svg.hashsalt": "adabet_fast"}):  # the same file from the same figures
+        figure.savefig(path, metadata={"Date": None})

@@ -66,7 +66,6 @@ class Case:
         many = cases.group_of(name) == "batch"
         self.name, self.store, self.options, self.say = name, store, options, say
         self.rivals = [rival for rival in rivals if many or not rival.batch_only]
-        self.known_kind = cases.group_of(name) in ("graph", "random")  # everyone reads the same lengths
 
     def run(self) -> None:
         """Rounds of all in turn, so that what disturbs the machine disturbs all; then exactness, then memory."""
@@ -107,15 +106,14 @@ class Case:
         if hurried and outcome.status == "time":
             outcome.status = "patience"
         if outcome.done:
-            compare = answers.differ if self.known_kind else answers.far
-            self._judge(rival.name, "wrong_from_points", path, compare)
+            self._judge(rival.name, "wrong_from_points", path, answers.far)
         self._note(rival.name, outcome)
 
     def _exact(self, rival: Rival) -> None:
         """Give the peer our own float32 matrix: now its intervals must be ours to the bit. Not timed."""
         record = self.store.record(self.name, rival.name)
         taken, bound = seconds(record)
-        if self.known_kind or bound or "wrong_from_matrix" in record or taken > self.options.exact_below:
+        if bound or "wrong_from_matrix" in record or taken > self.options.exact_below:
             return
         path = self.folder / "exact.npz"
         outcome = self._fresh("peer", limits(self.options), peer=rival.name, answer=str(path), matrix=True)
