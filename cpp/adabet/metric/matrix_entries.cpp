@@ -1,7 +1,9 @@
 #include "adabet/metric/matrix_entries.hpp"
 
 #include <cstdint>
+#include <sstream>
 
+#include "adabet/errors.hpp"
 #include "adabet/metric/load.hpp"
 
 namespace adabet {
@@ -64,15 +66,22 @@ bool cast_distances(const PointCloud& matrix, std::size_t row, std::size_t first
         constexpr auto largest = static_cast<double>(std::numeric_limits<Real>::max());
         constexpr double infinite = std::numeric_limits<double>::infinity();
         const T* const from = row_of<T>(matrix, row);
-        bool good = true;
-        for (std::size_t j = first; j < last; ++j) {
-            const auto value = load_as<double>(from[static_cast<std::ptrdiff_t>(j) * matrix.coordinate_stride]);
-            const bool fits = value <= largest;
-            good = good && value >= 0 && (fits || value == infinite);
-            // Adding +0.0 turns -0.0 into +0.0; a value beyond Real would be undefined to cast.
-            out[j - first] = fits ? static_cast<Real>(value) + Real(0) : std::numeric_limits<Real>::infinity();
+        unsigned bad = 0;
+        const auto cast = [&](std::ptrdiff_t stride) {
+            for (std::size_t j = first; j < last; ++j) {
+                const auto value = load_as<double>(from[static_cast<std::ptrdiff_t>(j) * stride]);
+                const bool fits = value <= largest;
+                bad |= static_cast<unsigned>(!(value >= 0)) | static_cast<unsigned>(!fits && value != infinite);
+                // Adding +0.0 turns -0.0 into +0.0; a value beyond Real would be undefined to cast.
+                out[j - first] = fits ? static_cast<Real>(value) + Real(0) : std::numeric_limits<Real>::infinity();
+            }
+        };
+        if (matrix.coordinate_stride == 1) {
+            cast(1);
+        } else {
+            cast(matrix.coordinate_stride);
         }
-        return good;
+        return bad == 0;
     });
 }
 
@@ -91,7 +100,59 @@ double epsilon_of(ScalarType scalar) {
     }
 }
 
+template <class Real>
+void check_diagonal(const PointCloud& matrix, double largest) {
+    const double working = epsilon_of(std::is_same_v<Real, float> ? ScalarType::float32 : ScalarType::float64);
+    const double allowed = 8 * std::max(working, epsilon_of(matrix.scalar)) * largest;
+    for (std::size_t i = 0; i < matrix.n; ++i) {
+        const double own = entry(matrix, i, i);
+        if (std::abs(own) > allowed) {
+            throw InvalidInput("the distance matrix's diagonal entry " + at(i, i) + " is " + text(own) +
+                               ", expected 0; where rounding made it, set the diagonal to zero first");
+        }
+    }
+}
+
+template <class Real>
+void throw_flaw(const PointCloud& matrix, std::size_t i, std::size_t j) {
+    const double value = entry(matrix, i, j);
+    throw InvalidInput("the distance matrix's entry " + at(i, j) + " " + flaw_of<Real>(value) + ": got " + text(value) +
+                       ", expected a distance >= 0 (inf where there is no edge)");
+}
+
+void throw_asymmetry(const PointCloud& matrix, std::size_t i, std::size_t j) {
+    throw InvalidInput("the distance matrix is not symmetric: entry " + at(i, j) + " is " + text(entry(matrix, i, j)) +
+                       ", but " + at(j, i) + " is " + text(entry(matrix, j, i)));
+}
+
+template <class Real>
+void throw_condensed_flaw(const PointCloud& vector, std::size_t k, std::size_t i, std::size_t j) {
+    const double value = entry(vector, 0, k);
+    throw InvalidInput("the condensed distance matrix's entry " + std::to_string(k) + ", the pair " + at(i, j) + ", " +
+                       flaw_of<Real>(value) + ": got " + text(value) + ", expected a distance >= 0");
+}
+
+std::string text(double value) {
+    std::ostringstream out;
+    out.precision(17);
+    out << value;
+    return out.str();
+}
+
+std::string at(std::size_t i, std::size_t j) {
+    std::ostringstream out;
+    out << '(' << i << ", " << j << ')';
+    return out.str();
+}
+
 template bool cast_distances(const PointCloud&, std::size_t, std::size_t, std::size_t, float*);
 template bool cast_distances(const PointCloud&, std::size_t, std::size_t, std::size_t, double*);
+
+template void check_diagonal<float>(const PointCloud&, double);
+template void throw_flaw<float>(const PointCloud&, std::size_t, std::size_t);
+template void throw_condensed_flaw<float>(const PointCloud&, std::size_t, std::size_t, std::size_t);
+template void check_diagonal<double>(const PointCloud&, double);
+template void throw_flaw<double>(const PointCloud&, std::size_t, std::size_t);
+template void throw_condensed_flaw<double>(const PointCloud&, std::size_t, std::size_t, std::size_t);
 
 }  // namespace adabet

@@ -5,7 +5,6 @@
 #include <atomic>
 #include <bit>
 #include <cmath>
-#include <sstream>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -19,15 +18,6 @@ namespace {
 
 constexpr std::size_t tile = 64;
 constexpr std::size_t none = static_cast<std::size_t>(-1);
-
-std::string text(double value) {
-    std::ostringstream out;
-    out.precision(17);
-    out << value;
-    return out.str();
-}
-
-std::string at(std::size_t i, std::size_t j) { return "(" + std::to_string(i) + ", " + std::to_string(j) + ")"; }
 
 /// The least index that any thread reported.
 class FirstBad {
@@ -44,26 +34,6 @@ private:
 };
 
 [[nodiscard]] std::size_t tiles_of(std::size_t n) { return (n + tile - 1) / tile; }
-
-/// What two mirrored entries may differ by where only rounding parts them.
-template <class Real>
-struct SymmetryTolerance {
-    double relative;  ///< units in the last place of the larger entry
-    double squares;   ///< what a Gram-form distance loses: |a - b| (a + b) = |a^2 - b^2| up to this
-
-    SymmetryTolerance(ScalarType scalar, double largest) {
-        const double source = epsilon_of(scalar);
-        const double working = epsilon_of(std::is_same_v<Real, float> ? ScalarType::float32 : ScalarType::float64);
-        relative = 4 * std::max(source, working);
-        squares = 8 * std::min(source, 0x1p-23) * largest * largest;
-    }
-    [[nodiscard]] bool allows(double a, double b) const {
-        if (a == b) return true;
-        if (std::isinf(a) || std::isinf(b)) return false;
-        const double difference = std::abs(a - b);
-        return difference <= relative * std::max(a, b) || difference * (a + b) <= squares;
-    }
-};
 
 /// Calls body(i, j_first, j_last) for every row segment of the upper triangle, tile by tile, so that both the segment
 /// and its mirror image stay in cache.
@@ -102,13 +72,6 @@ template <class Real, class Agree>
     return bad.get();
 }
 
-template <class Real>
-[[noreturn]] void throw_flaw(const PointCloud& matrix, std::size_t i, std::size_t j) {
-    const double value = entry(matrix, i, j);
-    throw InvalidInput("the distance matrix's entry " + at(i, j) + " " + flaw_of<Real>(value) + ": got " + text(value) +
-                       ", expected a distance >= 0 (inf where there is no edge)");
-}
-
 /// Casts every entry off the diagonal; the diagonal's absolute values are left in place. Returns the largest finite one.
 template <class Real>
 double cast_matrix(const PointCloud& matrix, Real* out, const Execution& execution) {
@@ -139,19 +102,6 @@ double cast_matrix(const PointCloud& matrix, Real* out, const Execution& executi
         }
     }
     return n == 0 ? 0.0 : static_cast<double>(*std::max_element(largest.begin(), largest.end()));
-}
-
-template <class Real>
-void check_diagonal(const PointCloud& matrix, double largest) {
-    const double working = epsilon_of(std::is_same_v<Real, float> ? ScalarType::float32 : ScalarType::float64);
-    const double allowed = 8 * std::max(working, epsilon_of(matrix.scalar)) * largest;
-    for (std::size_t i = 0; i < matrix.n; ++i) {
-        const double own = entry(matrix, i, i);
-        if (std::abs(own) > allowed) {
-            throw InvalidInput("the distance matrix's diagonal entry " + at(i, i) + " is " + text(own) +
-                               ", expected 0; where rounding made it, set the diagonal to zero first");
-        }
-    }
 }
 
 template <class Real>
@@ -222,10 +172,7 @@ MatrixInput<Real> read_square(const PointCloud& matrix, const Execution& executi
         return a == b || tolerance.allows(static_cast<double>(a), static_cast<double>(b));
     });
     if (bad != none) {
-        const std::size_t i = bad / n;
-        const std::size_t j = bad % n;
-        throw InvalidInput("the distance matrix is not symmetric: entry " + at(i, j) + " is " +
-                           text(entry(matrix, i, j)) + ", but " + at(j, i) + " is " + text(entry(matrix, j, i)));
+        throw_asymmetry(matrix, bad / n, bad % n);
     }
     mirror_upper(out.data(), n, execution);
     return MatrixInput<Real>(std::move(out), n);
@@ -249,7 +196,7 @@ std::size_t condensed_points(std::size_t length) {
 template <class Real>
 MatrixInput<Real> read_condensed(const PointCloud& vector, const Execution& execution) {
     const std::size_t n = condensed_points(vector.d);
-    const auto start = [n](std::size_t i) { return i * (2 * n - i - 1) / 2; };  // of row i's entries
+    const auto start = [n](std::size_t i) { return condensed_start(i, n); };
     Buffer<Real> out = square_buffer<Real>(n, execution);
     FirstBad bad_row;
     parallel_for(execution, tiles_of(n), [&](std::size_t block, int) {
@@ -264,9 +211,7 @@ MatrixInput<Real> read_condensed(const PointCloud& vector, const Execution& exec
             const std::size_t k = start(i) + (j - i - 1);
             const double value = entry(vector, 0, k);
             if (!flaw_of<Real>(value).empty()) {
-                throw InvalidInput("the condensed distance matrix's entry " + std::to_string(k) + ", the pair " +
-                                   at(i, j) + ", " + flaw_of<Real>(value) + ": got " + text(value) +
-                                   ", expected a distance >= 0");
+                throw_condensed_flaw<Real>(vector, k, i, j);
             }
         }
     }
