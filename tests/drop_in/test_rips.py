@@ -34,6 +34,12 @@ def test_it_says_what_it_was_made_with(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out == ""
 
 
+def test_repr() -> None:
+    rips = Rips(n_perm=5, verbose=False)
+    assert repr(eval(repr(rips), {"Rips": Rips, "inf": np.inf})) == repr(rips)
+    assert "n_perm=5" in repr(rips)
+
+
 def test_attributes_before_and_after() -> None:
     rips = Rips(verbose=False)
     names = ["dgms_", "cocycles_", "dperm2all_", "metric_", "num_edges_", "idx_perm_"]

@@ -176,6 +176,9 @@ class Rips:
             setattr(self, name, value)
         return self
 
+    def __repr__(self) -> str:
+        return f"Rips({', '.join(f'{name}={value!r}' for name, value in self.get_params().items())})"
+
     def __sklearn_is_fitted__(self) -> bool:
         return True
 
