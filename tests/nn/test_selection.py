@@ -123,7 +123,7 @@ def test_numbers_and_pefts_format(scores: LayerScores, capsys: pytest.CaptureFix
 def test_notebooks_show_the_table(scores: LayerScores) -> None:
     for shown in (scores, scores.select(0.1)):
         html = shown._repr_html_()
-        assert html.startswith("<pre")
+        assert html.startswith("<table>")
         assert "block2.shortcut" in html
 
 
