@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import torch
 from torch import nn
 
 from adabet_fast import InvalidInputError, score_layers
-from adabet_fast.nn.cloud import Cloud
+from adabet_fast.nn.activations import Order, Points
+from adabet_fast.nn.cloud import Cloud, samples_of
 from tests.nn.networks import count_bars, mlp, vectors
 
 
@@ -156,28 +155,62 @@ def test_points_of_uneven_batches_in_any_memory_format(sizes: tuple[int, ...], l
         assert torch.equal(clouds[1], torch.cat([model[2](torch.relu(x)).flatten(1) for x in first]))
 
 
+def batch(value: float, n_samples: int = 2, shape: tuple[int, ...] = (4,)) -> Points:
+    return Points(torch.full((n_samples, *shape), value))
+
+
 def test_batches_lie_in_one_block() -> None:
-    cloud = Cloud(n_batches=3)
+    cloud = Cloud(n_samples=6)
     for value in range(3):
-        cloud.add(cloud.room(2, 4, torch.float32).fill_(value))
+        cloud.add_call(batch(value))
+        cloud.end_batch()
     pooled = cloud.pooled()
     assert pooled.data_ptr() == cloud.parts[0].data_ptr()
     assert pooled[:, 0].tolist() == [0, 0, 1, 1, 2, 2]
 
 
+def test_calls_lie_side_by_side() -> None:
+    cloud = Cloud(n_samples=4)
+    for value in range(2):
+        for call in range(3):
+            cloud.add_call(batch(10 * value + call))
+        assert cloud.end_batch()
+    assert not cloud.end_batch()
+    assert cloud.pooled()[:, ::4].tolist() == [[0, 1, 2]] * 2 + [[10, 11, 12]] * 2
+    assert cloud.pooled().data_ptr() == cloud.parts[0].data_ptr()
+
+
 @pytest.mark.parametrize(
     "second",
     [
-        lambda cloud: cloud.room(3, 4, torch.float32),  # more samples than were reserved
-        lambda cloud: cloud.room(2, 4, torch.float64),
-        lambda cloud: torch.empty(2, 4),
+        batch(1, 3),  # more samples than were said to come
+        Points(torch.ones(2, 4, dtype=torch.float64)),
+        batch(1, 2, (2, 2)),
     ],
 )
-def test_what_does_not_fit_is_pooled_all_the_same(second: Callable[[Cloud], torch.Tensor]) -> None:
-    cloud = Cloud(n_batches=2)
-    cloud.add(cloud.room(2, 4, torch.float32).fill_(1))
-    cloud.add(second(cloud).fill_(2))
-    assert cloud.pooled()[:, 0].tolist() == [1, 1] + [2] * len(cloud.parts[1])
+def test_what_does_not_fit_is_pooled_all_the_same(second: Points) -> None:
+    cloud = Cloud(n_samples=4)
+    for points in (batch(2), second):
+        cloud.add_call(points)
+        cloud.end_batch()
+    assert cloud.pooled()[:, 0].tolist() == [2, 2] + [1] * len(second.values)
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2, 3), (0, 2, 3, 1), (0, 3, 1, 2), (0, 1, 3, 2)])
+def test_rows_are_read_in_place_in_any_order_of_axes(axes: tuple[int, ...]) -> None:
+    lying = torch.rand(2, 3, 4, 5)
+    values = lying.permute(axes)
+    order = Order.of(values)
+    rows = order.rows(values)
+    assert rows.data_ptr() == lying.data_ptr()
+    assert torch.equal(rows, lying.flatten(1))
+    assert torch.equal(order.samples(rows), values)
+    again = Cloud(n_samples=2)
+    again.add_call(Points(values))
+    again.add_call(Points(values + 1))
+    again.end_batch()
+    both = torch.cat([values.flatten(1), values.flatten(1) + 1], 1)
+    assert torch.equal(samples_of(again.pooled(), again.orders), both)
 
 
 class Repeated(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import TypeAlias
 
 import torch
@@ -22,43 +23,83 @@ class NotOnePointASample(Exception):
 
 
 @dataclass(frozen=True)
+class Order:
+    """The order in which the coordinates of a point stand in a row.
+
+    It is that of memory, which is not always that of the axes (``channels_last``): rows are then read in place. Every
+    batch of a layer takes the order of the first, so that a coordinate means the same everywhere.
+
+    Attributes
+    ----------
+    shape
+        Of one sample, as the module returned it.
+    axes
+        Its axes, from the one whose entries lie farthest apart to the one whose entries lie side by side.
+    """
+
+    shape: tuple[int, ...]
+    axes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, values: torch.Tensor) -> Order:
+        """Return the order in which samples lie in memory.
+
+        >>> Order.of(torch.zeros(2, 3, 4, 4).to(memory_format=torch.channels_last))
+        Order(shape=(3, 4, 4), axes=(1, 2, 0))
+        """
+        shape, strides = tuple(values.shape[1:]), values.stride()[1:]
+        plain = tuple(range(len(shape)))
+        if any(stride <= 0 and size > 1 for stride, size in zip(strides, shape, strict=True)):
+            return cls(shape, plain)
+        # Where an axis has one entry its stride says nothing; it stays where it is among equal ones.
+        wide = sorted((axis for axis in plain if shape[axis] > 1), key=lambda axis: -strides[axis])
+        return cls(shape, tuple(axis for axis in plain if shape[axis] == 1) + tuple(wide))
+
+    @property
+    def width(self) -> int:
+        """Coordinates of a point."""
+        return prod(self.shape)
+
+    @property
+    def lying(self) -> tuple[int, ...]:
+        """The shape of one sample with its axes as they stand in a row."""
+        return tuple(self.shape[axis] for axis in self.axes)
+
+    def rows(self, values: torch.Tensor) -> torch.Tensor:
+        """Return samples (n, *shape) as rows (n, width); in place where they lie in memory in this order."""
+        return values.permute(0, *(axis + 1 for axis in self.axes)).reshape(len(values), -1)
+
+    def samples(self, rows: torch.Tensor) -> torch.Tensor:
+        """Undo :meth:`rows`, without a copy."""
+        back = [0] * len(self.axes)
+        for place, axis in enumerate(self.axes):
+            back[axis] = place + 1
+        return rows.view(len(rows), *self.lying).permute(0, *back)
+
+
+@dataclass(frozen=True)
 class Points:
     """Activations of one layer in one call, read as one point a sample.
 
     Attributes
     ----------
     values
-        The module's own output, samples first, neither flattened nor copied: (samples, ...), or (samples * fold, ...).
-    n_samples
-        Samples in the batch.
+        The module's own output, samples first, not copied: (n_samples, ...).
     fold
-        Rows of ``values`` that belong to one sample.
+        Rows of the output that belong to one sample; then ``values`` is (n_samples, fold, ...).
     note
         How the samples were found, if not at first sight.
     """
 
     values: torch.Tensor
-    n_samples: int
     fold: int = 1
     note: str = ""
 
     @property
-    def width(self) -> int:
-        """Activations of one sample."""
-        return self.values.numel() // self.n_samples
-
-    @property
     def dtype(self) -> torch.dtype:
-        """The output's dtype or, where NumPy has none for it (bfloat16), float32, which holds the same values."""
-        known = self.values.dtype in (torch.float16, torch.float32, torch.float64)
-        return self.values.dtype if known else torch.float32
-
-    def copy_into(self, rows: torch.Tensor) -> None:
-        """Write the points into contiguous memory of shape (n_samples, width), whatever strides and device they have.
-
-        To be called before the module's caller goes on: a later in-place operation (ReLU) changes the values.
-        """
-        rows.view(self.values.shape).copy_(self.values)
+        """The output's dtype or, where distances do not take it (eight bits), float32, which holds the same values."""
+        known = (torch.bfloat16, torch.float16, torch.float32, torch.float64)
+        return self.values.dtype if self.values.dtype in known else torch.float32
 
 
 def to_points(
@@ -120,7 +161,11 @@ def to_points(
         samples_first = torch.view_as_real(samples_first.resolve_conj())
     if samples_first.numel() == 0:
         raise NotOnePointASample(f"returns an empty tensor of shape {shape}")
-    return Points(samples_first, n_samples, fold, note)
+    if samples_first.ndim == 1:
+        samples_first = samples_first.unsqueeze(1)
+    if fold > 1:
+        samples_first = torch.unflatten(samples_first, 0, (n_samples, fold))
+    return Points(samples_first, fold, note)
 
 
 def _find_sample_axis(shape: tuple[int, ...], layer: Layer, n_samples: int, sample_axis: int) -> tuple[int, int, str]:

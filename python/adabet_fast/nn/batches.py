@@ -109,6 +109,7 @@ def prepare(
     forward: Forward | None = None,
     mask: Callable[[Any], torch.Tensor] | None = None,
     sample_axis: int = 0,
+    n_samples: int | Callable[[Any], int] | None = None,
 ) -> Call | CustomCall:
     """Make one batch ready to run.
 
@@ -132,6 +133,9 @@ def prepare(
         ``"attention_mask"`` of a mapping.
     sample_axis
         The axis of the inputs that counts samples.
+    n_samples
+        How many samples the batch has, or a callable that tells, where its first tensor does not: ``len`` for lists of
+        single images.
 
     Returns
     -------
@@ -142,10 +146,40 @@ def prepare(
     InvalidInputError
         If the batch is of no known kind, or has no tensor to count its samples by.
     """
-    batch = to_device(batch, _device(model))
+    return _ready(model, to_device(batch, _device(model)), index, forward, mask, sample_axis, n_samples)
+
+
+def samples_in(
+    model: nn.Module,
+    batch: Any,
+    *,
+    index: int,
+    forward: Forward | None = None,
+    sample_axis: int = 0,
+    n_samples: int | Callable[[Any], int] | None = None,
+) -> int:
+    """Count the samples of a batch, which is refused here if :func:`prepare` would refuse it; no tensor is moved.
+
+    Parameters are those of :func:`prepare`.
+    """
+    return _ready(model, to_device(batch, None), index, forward, None, sample_axis, n_samples).n_samples
+
+
+def _ready(
+    model: nn.Module,
+    batch: Any,
+    index: int,
+    forward: Forward | None,
+    mask: Callable[[Any], torch.Tensor] | None,
+    sample_axis: int,
+    n_samples: int | Callable[[Any], int] | None,
+) -> Call | CustomCall:
+    def count(value: Any) -> int:
+        return _count_samples(value, index, sample_axis) if n_samples is None else _told(n_samples, batch, index)
+
     found_mask = _mask(batch, mask, index)
     if forward is not None:
-        return CustomCall(batch, forward, _count_samples(batch, index, sample_axis), found_mask)
+        return CustomCall(batch, forward, count(batch), found_mask)
     inputs = batch
     if isinstance(inputs, (tuple, list)):
         if len(inputs) not in (1, 2):
@@ -156,10 +190,10 @@ def prepare(
         inputs = inputs[0]
     if isinstance(inputs, torch.Tensor):
         _check_one_argument(model, index)
-        return Call((inputs,), {}, _count_samples(inputs, index, sample_axis), found_mask)
+        return Call((inputs,), {}, count(inputs), found_mask)
     if isinstance(inputs, Mapping):
         args, kwargs = _arguments(model, inputs, index)
-        return Call(args, kwargs, _count_samples([args, kwargs], index, sample_axis), found_mask)
+        return Call(args, kwargs, count([args, kwargs]), found_mask)
     raise InvalidInputError(
         f"batches[{index}]: expected a tensor, (inputs, labels) or a mapping, got {_describe(batch)}; {_ADVICE}"
     )
@@ -215,15 +249,17 @@ def _mask(batch: Any, mask: Callable[[Any], torch.Tensor] | None, index: int) ->
     return found
 
 
-def to_device(value: Any, device: torch.device) -> Any:
+def to_device(value: Any, device: torch.device | None) -> Any:
     """Move the tensors of a nested batch to a device; arrays become tensors, everything else stays what it is.
+
+    With None for the device, tensors stay where they are.
 
     >>> import numpy as np
     >>> to_device({"x": np.zeros(2, np.float32), "name": "a"}, torch.device("cpu"))
     {'x': tensor([0., 0.]), 'name': 'a'}
     """
     if isinstance(value, torch.Tensor):
-        return value.to(device)
+        return value if device is None else value.to(device)
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         return torch.as_tensor(value).to(device)
     if isinstance(value, Mapping):
@@ -265,6 +301,13 @@ def _count_samples(value: Any, index: int, sample_axis: int) -> int:
     if tensor.shape[sample_axis] == 0:
         raise InvalidInputError(f"batches[{index}]: has no samples, shape {tuple(tensor.shape)}")
     return tensor.shape[sample_axis]
+
+
+def _told(n_samples: int | Callable[[Any], int], batch: Any, index: int) -> int:
+    found = n_samples(batch) if callable(n_samples) else n_samples
+    if isinstance(found, bool) or not isinstance(found, (int, np.integer)) or found < 1:
+        raise InvalidInputError(f"n_samples: expected a positive integer for batches[{index}], got {found!r}")
+    return int(found)
 
 
 def _describe(value: Any) -> str:

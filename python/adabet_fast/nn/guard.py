@@ -6,6 +6,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from adabet_fast.errors import InvalidInputError
 
 
 @contextmanager
-def only_read(model: nn.Module) -> Iterator[None]:
+def only_read(model: nn.Module) -> Iterator[BufferState]:
     """Run the body in eval mode without gradients, and put the model back, also after an error.
 
     Put back are the training flag of every module, and the values and the identity of every buffer. Modes are set on
@@ -32,6 +33,11 @@ def only_read(model: nn.Module) -> Iterator[None]:
     InvalidInputError
         If a forward pass changed a parameter in place: that is not undone, and is the model's own doing.
 
+    Yields
+    ------
+    BufferState
+        Puts the buffers back at once, so that a pass that is run again starts from the same state.
+
     Examples
     --------
     >>> network = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(2))
@@ -43,7 +49,8 @@ def only_read(model: nn.Module) -> Iterator[None]:
     """
     versions = {name: parameter._version for name, parameter in model.named_parameters()}
     with ExitStack() as undo:
-        for restore in (_buffers(model), _modes(model), _fused_transformers()):
+        buffers = BufferState(model)
+        for restore in (buffers.restore, _modes(model), _fused_transformers()):
             undo.callback(restore)
         if _is_compiled(model):
             undo.enter_context(_run_eagerly())
@@ -51,7 +58,7 @@ def only_read(model: nn.Module) -> Iterator[None]:
         for module in model.modules():
             module.training = False
         torch.backends.mha.set_fastpath_enabled(False)
-        yield
+        yield buffers
     changed = [name for name, parameter in model.named_parameters() if parameter._version != versions.get(name)]
     if changed:
         raise InvalidInputError(
@@ -69,29 +76,45 @@ def _modes(model: nn.Module) -> Callable[[], None]:
     return restore
 
 
-def _buffers(model: nn.Module) -> Callable[[], None]:
-    saved = [
-        (module, name, buffer, None if buffer is None else buffer.detach().clone())
-        for module in model.modules()
-        for name, buffer in module._buffers.items()
-    ]
-    names = [(module, frozenset(module._buffers)) for module in model.modules()]
+class BufferState:
+    """The values and the identity of every buffer of a model, as they were when this was made."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._saved = [
+            (module, name, buffer, None if buffer is None else buffer.detach().clone())
+            for module in model.modules()
+            for name, buffer in module._buffers.items()
+        ]
+        self._names = [(module, frozenset(module._buffers)) for module in model.modules()]
+
+    def changed(self) -> bool:
+        """Tell whether any buffer is not what it was."""
+        if any(known != module._buffers.keys() for module, known in self._names):
+            return True
+        return any(
+            module._buffers[name] is not buffer
+            or (buffer is not None and values is not None and not _same(buffer, values))
+            for module, name, buffer, values in self._saved
+        )
 
     @torch.no_grad()
-    def restore() -> None:
-        for module, known in names:
+    def restore(self) -> None:
+        """Put all of them back."""
+        for module, known in self._names:
             for name in [name for name in module._buffers if name not in known]:
                 del module._buffers[name]
-        for module, name, buffer, values in saved:
+        for module, name, buffer, values in self._saved:
             module._buffers[name] = buffer
             if buffer is None or values is None:
                 continue
             if buffer.shape != values.shape:
-                buffer.data = values
+                buffer.data = values.clone()
             elif not torch.equal(buffer, values):
                 buffer.copy_(values)
 
-    return restore
+
+def _same(buffer: torch.Tensor, values: torch.Tensor) -> bool:
+    return buffer.shape == values.shape and torch.equal(buffer, values)
 
 
 @contextmanager
@@ -104,15 +127,30 @@ def random_states_kept() -> Iterator[None]:
     >>> torch.equal(torch.get_rng_state(), first)
     True
     """
-    with ExitStack() as undo:
-        undo.callback(torch.set_rng_state, torch.get_rng_state())
-        undo.callback(np.random.set_state, np.random.get_state())  # noqa: NPY002 (the global state is meant)
-        undo.callback(random.setstate, random.getstate())
-        if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-            undo.callback(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all())
-        if torch.backends.mps.is_available():
-            undo.callback(torch.mps.set_rng_state, torch.mps.get_rng_state())
+    restore = random_states()
+    try:
         yield
+    finally:
+        restore()
+
+
+def random_states() -> Callable[[], None]:
+    """Return what puts the random states of torch (CPU, CUDA, MPS), NumPy and Python back to what they are now."""
+    undo: list[Callable[[], object]] = [
+        partial(torch.set_rng_state, torch.get_rng_state()),
+        partial(np.random.set_state, np.random.get_state()),  # noqa: NPY002 (the global state is meant)
+        partial(random.setstate, random.getstate()),
+    ]
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        undo.append(partial(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all()))
+    if torch.backends.mps.is_available():
+        undo.append(partial(torch.mps.set_rng_state, torch.mps.get_rng_state()))
+
+    def restore() -> None:
+        for put_back in undo:
+            put_back()
+
+    return restore
 
 
 def _fused_transformers() -> Callable[[], None]:

@@ -23,11 +23,12 @@ _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 class HeadTrace:
     """What one forward pass tells about the head; filled by the hooks of that pass.
 
-    Only the output of the linear layer called last is kept alive; the others are watched through weak references, so
-    that the pass frees its memory as it would.
+    Outputs are watched through weak references, so that the pass frees its memory as it would; of the linear layer
+    called last one sample is copied.
     """
 
-    last_linear: tuple[str, torch.Tensor] | None = None
+    last_linear: tuple[str, torch.Tensor, int] | None = None
+    """Its name, what it returned for the first sample, and the size of all that it returned."""
     last_layer: str | None = None
     outputs: dict[str, weakref.ref[torch.Tensor]] = field(default_factory=dict)
     logits: list[str] = field(default_factory=list)
@@ -43,7 +44,7 @@ class HeadTrace:
             return
         self.last_layer = layer.name
         if not isinstance(layer.module, _CONVOLUTIONS):
-            self.last_linear = (layer.name, output)
+            self.last_linear = (layer.name, output[:1].clone() if output.ndim > 1 else output.clone(), output.numel())
             self.outputs[layer.name] = weakref.ref(output)
 
     def model_returned(self, output: object) -> None:
@@ -51,16 +52,16 @@ class HeadTrace:
         returned = list(tensors_of(output))
         self.logits = [name for name, ref in self.outputs.items() if any(ref() is tensor for tensor in returned)]
         if not self.logits and self.last_linear is not None:
-            name, logits = self.last_linear
-            if any(_is_made_of(tensor, logits) for tensor in returned):
+            name, logits, size = self.last_linear
+            if any(tensor.numel() == size and _is_made_of(tensor, logits) for tensor in returned):
                 self.logits = [name]
         self.last_linear = None
 
 
 def _is_made_of(returned: torch.Tensor, logits: torch.Tensor) -> bool:
-    if returned.numel() != logits.numel() or not returned.is_floating_point():
+    if not returned.is_floating_point():
         return False
-    found, given = returned.reshape(-1).float(), logits.float()
+    found, given = returned.flatten()[: logits.numel()].float(), logits.float()
     ways = [given, torch.sigmoid(given)]
     if given.ndim:
         ways += [torch.softmax(given, dim=-1), torch.log_softmax(given, dim=-1)]

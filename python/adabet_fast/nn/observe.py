@@ -1,10 +1,9 @@
-"""Watch the outputs of every layer during true forward passes."""
+"""Run the batches through the model, so that every layer's points are measured within the memory there is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -12,63 +11,34 @@ import torch
 from torch import nn
 
 from adabet_fast.errors import InvalidInputError
-from adabet_fast.nn.activations import NotOnePointASample, Points, Reduce, to_points
-from adabet_fast.nn.batches import Forward, prepare
-from adabet_fast.nn.cloud import Cloud
-from adabet_fast.nn.guard import only_read
-from adabet_fast.nn.head import HeadTrace
+from adabet_fast.nn.activations import Order, Points
+from adabet_fast.nn.batches import prepare
+from adabet_fast.nn.cloud import Allocate, Cloud, in_memory
+from adabet_fast.nn.guard import BufferState, only_read, random_states
+from adabet_fast.nn.judge import judge
 from adabet_fast.nn.layers import Layer, label
-
-NOT_OBSERVED = "not observed"
-"""Status of a layer whose module was never called."""
-
-
-@dataclass(frozen=True)
-class How:
-    """How batches are run and outputs are read; see :func:`adabet_fast.nn.score_layers`."""
-
-    forward: Forward | None = None
-    reduce: Reduce | None = None
-    mask: Callable[[Any], torch.Tensor] | None = None
-    sample_axis: int = 0
+from adabet_fast.nn.memory import MemoryUse, MemoryWay, Meter
+from adabet_fast.nn.observation import Observation
+from adabet_fast.nn.passes import How, Sightings, Take, Watch
+from adabet_fast.nn.progress import Progress
+from adabet_fast.nn.ranks import Ranks
+from adabet_fast.nn.spill import SpillFile, free_on_disk, spilled_bytes
+from adabet_fast.nn.tally import Tally
+from adabet_fast.nn.ways import Need, Plan, Room, check_hook_way, choose_way
 
 
-@dataclass
-class Observation:
-    """What the forward passes showed.
-
-    Attributes
-    ----------
-    clouds
-        For each layer that can be scored, its points.
-    problems
-        For each other layer, why not.
-    calls
-        How often each layer was called in a pass.
-    folded
-        Layers of which several rows were read as one sample.
-    notes
-        What is to say about how a layer's outputs were read.
-    batch_sizes
-        Samples of each batch.
-    trace
-        What the first pass tells about the head.
-    seconds
-        Time of the forward passes, the copies of the activations included.
-    """
-
-    clouds: dict[str, Cloud] = field(default_factory=dict)
-    problems: dict[str, str] = field(default_factory=dict)
-    calls: dict[str, int] = field(default_factory=dict)
-    folded: set[str] = field(default_factory=set)
-    notes: dict[str, str] = field(default_factory=dict)
-    batch_sizes: list[int] = field(default_factory=list)
-    trace: HeadTrace = field(default_factory=HeadTrace)
-    seconds: float = 0.0
-
-
-def observe(model: nn.Module, layers: list[Layer], batches: list[Any], how: How) -> Observation:
-    """Run every batch once through the model, exactly as given, and keep what the layers returned.
+def observe(
+    model: nn.Module,
+    layers: list[Layer],
+    batches: Sequence[Any],
+    how: How,
+    tally: Tally,
+    plan: Plan,
+    *,
+    ranks: Ranks | None = None,
+    progress: Progress | None = None,
+) -> Observation:
+    """Run every batch through the model, exactly as given, and let the tally measure what the layers returned.
 
     Parameters
     ----------
@@ -77,169 +47,346 @@ def observe(model: nn.Module, layers: list[Layer], batches: list[Any], how: How)
     layers
         The layers to watch; those tied to an earlier one are passed over.
     batches
-        The batches.
+        This rank's batches.
     how
         How to run and read them.
+    tally
+        Measures each layer's clouds, and tells the meter.
+    plan
+        What is pooled, and within which memory.
+    ranks, progress
+        The ranks that score together; where to count layers.
 
     Returns
     -------
     Observation
-        Memory: all activations of all samples.
+        Cost: see :class:`MemoryUse`. The first pass of every batch is run to its end and shows the layers' sizes; it
+        costs nothing besides, since what fits is kept at once.
     """
-    seen = Observation()
-    for layer in layers:
-        if layer.tied_to is not None:
-            seen.problems[layer.name] = f"tied to {label(layer.tied_to)}"
-    watched = [layer for layer in layers if layer.tied_to is None]
-    with only_read(model):
-        for index, batch in enumerate(batches):
-            call = prepare(model, batch, index=index, forward=how.forward, mask=how.mask, sample_axis=how.sample_axis)
-            passed = _Pass(seen, how, len(batches), call.n_samples, call.mask, trace=seen.trace if index == 0 else None)
-            started = perf_counter()
-            with passed.hooked(model, layers):
-                call.run(model)
-            seen.seconds += perf_counter() - started
-            passed.close(index)
-    for layer in watched:
-        _settle(seen, layer, len(batches))
-    _set_constants_aside(seen)
-    return seen
+    with only_read(model) as buffers:
+        observer = _Observer(
+            model, layers, batches, how, tally, plan, ranks or Ranks(), progress or Progress(), buffers
+        )
+        observer.run()
+        return observer.seen
 
 
-@dataclass
-class _Pass:
-    """One forward pass: the points of each layer, a list entry a call."""
+class _Observer:
+    def __init__(
+        self,
+        model: nn.Module,
+        layers: list[Layer],
+        batches: Sequence[Any],
+        how: How,
+        tally: Tally,
+        plan: Plan,
+        ranks: Ranks,
+        progress: Progress,
+        buffers: BufferState,
+    ) -> None:
+        self.model, self.batches, self.how, self.tally, self.plan = model, batches, how, tally, plan
+        self.ranks, self.progress, self.buffers = ranks, progress, buffers
+        self.meter: Meter = tally.meter
+        self.layers = {layer.name: layer for layer in layers if layer.tied_to is None}
+        self.tied = [layer for layer in layers if layer.tied_to is not None]
+        self.seen = Observation()
+        for layer in self.tied:
+            self.seen.problems[layer.name] = f"tied to {label(layer.tied_to or '')}"
+        self.passes: list[Sightings] = []  # the full pass of each batch
+        self.random: list[Any] = []  # the random states that it began with
+        self.moving = False  # whether passes change buffers, so that none may be stopped early
+        self.use = MemoryUse(budget=plan.budget, resident_before=self.meter.resident_before)
+        self.clouds: dict[str, Cloud] = {}
+        self.sizes = plan.sizes[ranks.rank]
 
-    seen: Observation
-    how: How
-    n_batches: int
-    n_samples: int
-    mask: torch.Tensor | None
-    trace: HeadTrace | None
-    rows: dict[str, list[torch.Tensor]] = field(default_factory=dict)
-    not_finite: tuple[str, int] | None = None
-    """The layer and its call that first returned NaN or infinity."""
-
-    @contextmanager
-    def hooked(self, model: nn.Module, layers: list[Layer]) -> Iterator[None]:
-        with ExitStack() as hooks:
-            for layer in layers:
-                hooks.callback(layer.module.register_forward_hook(self._hook(layer)).remove)
-            if self.trace is not None:
-                trace = self.trace
-                hooks.callback(
-                    model.register_forward_hook(lambda _module, _inputs, output: trace.model_returned(output)).remove
-                )
-            yield
-
-    def _hook(self, layer: Layer) -> Callable[[nn.Module, Any, object], None]:
-        def returned(_module: nn.Module, inputs: Any, output: object) -> None:
-            if self.trace is not None:
-                self.trace.layer_returned(layer, inputs, output)
-            if layer.name in self.seen.problems:
-                return
-            try:
-                points = to_points(
-                    output,
-                    layer,
-                    self.n_samples,
-                    sample_axis=self.how.sample_axis,
-                    reduce=self.how.reduce,
-                    mask=self.mask,
-                )
-            except NotOnePointASample as problem:
-                self.seen.problems[layer.name] = str(problem)
-                self.rows.pop(layer.name, None)
-                self.seen.clouds.pop(layer.name, None)
-                return
-            self._keep(layer.name, points)
-
-        return returned
-
-    def _keep(self, name: str, points: Points) -> None:
-        """Copy the points at once: a later in-place operation (ReLU) would change them under us."""
-        calls = self.rows.setdefault(name, [])
-        if calls:
-            rows = torch.empty((self.n_samples, points.width), dtype=points.dtype)
+    def run(self) -> None:
+        asking = any(measure.needs_activations for measure in self.tally.measures)
+        whole = not self.plan.pooled or (len(self.batches) == 1 and self.ranks.size == 1)
+        if self.plan.way == "hook":
+            check_hook_way(self.plan.pooled, len(self.batches), self.ranks.size)
+        # Whoever asks for the activations gets them when the passes are over, for they may run the model too.
+        if self.plan.way == "hook" or (self.plan.way == "auto" and whole and not asking):
+            self._in_the_hook(asking)
         else:
-            cloud = self.seen.clouds.setdefault(name, Cloud(self.n_batches))
-            rows = cloud.room(self.n_samples, points.width, points.dtype)
-        points.copy_into(rows)
-        if self.not_finite is None and not _is_finite(rows):
-            self.not_finite = (name, len(calls))
-        calls.append(rows)
-        if points.fold > 1:
-            self.seen.folded.add(name)
-        if points.note:
-            self.seen.notes[name] = points.note
+            self._kept()
+        with self.ranks.together():
+            self.tally.count()
+        self.seen.found = {name: found for name, found in self.tally.found.items() if name not in self.seen.problems}
+        self.seen.memory = replace(self.use, peak_bytes=self.meter.peak, resident_peak=self.meter.resident_peak)
 
-    def close(self, index: int) -> None:
-        """Check what was seen, and put the calls of each layer side by side."""
-        if self.not_finite is not None:
-            name, call = self.not_finite
-            raise _not_finite(self.rows[name], call, name, index)
-        self.seen.batch_sizes.append(self.n_samples)
-        for name, calls in self.rows.items():
-            self.seen.calls[name] = max(len(calls), self.seen.calls.get(name, 0))
-            self.seen.clouds[name].add(calls[0] if len(calls) == 1 else torch.cat(calls, dim=1))
-
-
-def _is_finite(rows: torch.Tensor) -> bool:
-    low, high = torch.aminmax(rows)  # both carry NaN on, and need no memory
-    return bool(torch.isfinite(low)) and bool(torch.isfinite(high))
-
-
-def _not_finite(calls: list[torch.Tensor], call: int, name: str, index: int) -> InvalidInputError:
-    sample, activation = (int(i) for i in torch.nonzero(~torch.isfinite(calls[call]))[0])
-    before = sum(rows.shape[1] for rows in calls[:call])
-    return InvalidInputError(
-        f"batches[{index}]: layer '{label(name)}' returned {calls[call][sample, activation].item()} "
-        f"(sample {sample}, activation {before + activation} of {sum(rows.shape[1] for rows in calls)})"
-    )
-
-
-def _settle(seen: Observation, layer: Layer, n_batches: int) -> None:
-    """Keep a layer's cloud only if every batch has its part of it, of one width."""
-    name = layer.name
-    parts = seen.clouds[name].parts if name in seen.clouds else []
-    widths = [part.shape[1] for part in parts]
-    if not parts:
-        seen.problems.setdefault(name, NOT_OBSERVED)
-    elif len(parts) < n_batches:
-        seen.problems.setdefault(name, f"called in {len(parts)} of {n_batches} batches")
-    if len(set(widths)) > 1 and name not in seen.problems:
-        sizes = ", ".join(map(str, widths))
-        if name not in seen.folded:
+    def _in_the_hook(self, asking: bool) -> None:
+        """Measure each layer as it returns; those that are called again, in a second round."""
+        self.use = replace(self.use, way="hook")
+        with self.ranks.together():
+            for index in range(len(self.batches)):
+                watch = self._watch(index)
+                watch.take = _measuring(self, watch, self.sizes[index])
+                self._full_pass(index, watch)
+                for name, calls in watch.sightings.calls.items():
+                    if len(calls) > 1:
+                        self.tally.forget(name)
+        self._judge()
+        again = [name for name in self._readable() if any(len(each.calls.get(name, ())) > 1 for each in self.passes)]
+        if again and asking:
             raise InvalidInputError(
-                f"batches: layer '{label(name)}' has samples of different sizes ({sizes} activations); "
-                "pad all batches to one length, or give reduce='mean' with a mask to make one vector a sample"
+                f"memory_way: 'hook' hands activations over at the first call, but layer '{label(again[0])}' is called "
+                "several times in a pass; use 'auto'"
             )
-        # Rows by the count of what was routed here (experts, packed sequences): that it divided was chance.
-        seen.problems[name] = f"rows are not samples ({sizes} activations a sample)"
-    if name in seen.problems:
-        seen.clouds.pop(name, None)
-        seen.notes.pop(name, None)
+        # Whether it is called several times is the same on all ranks, or the judge has put it aside.
+        if again:
+            self._rounds([again])
+
+    def _measure_at_once(self, layer: Layer, points: Points, n_samples: int, watch: Watch) -> None:
+        order = Order.of(points.values)
+        try:
+            self.tally.add(layer, order.rows(points.values.to(points.dtype)), (order,), (n_samples,))
+        except InvalidInputError:
+            if _is_finite(points.values):
+                raise
+            watch.found_not_finite(layer, points, 0)
+
+    def _kept(self) -> None:
+        """Keep what fits in the first round; the rest in further rounds, or all of it in a file."""
+        room = Room(-1 if self.plan.way == "spill" else self.plan.capacity)
+        needs: dict[str, Need] = {}
+        closed = False
+
+        def fits(layer: Layer, points: Points, call: int) -> bool:
+            nonlocal closed
+            if (closed and call == 0) or (call and layer.name not in self.clouds):
+                return False
+            size = points.values[0].numel() * points.dtype.itemsize
+            if not room.takes(self._need(layer.name, size)):
+                closed = True
+                self._forget(layer.name)
+                return False
+            return True
+
+        with self.ranks.together():
+            watch = self._watch(0)
+            watch.take = lambda layer, points, call: (
+                fits(layer, points, call) and self._keep(layer, points, watch, in_memory)
+            )
+            self._full_pass(0, watch)
+            self._end_batch(self.clouds)
+        traces = self.ranks.gather((self.passes[0], list(self.clouds)))
+        first = traces[0][0]
+        kept = [name for name in self._in_order(first, self.clouds) if all(name in names for _, names in traces)]
+        for name in [name for name in self.clouds if name not in kept]:
+            self._forget(name)
+        needs = {name: self._need(name, first.bytes_a_sample(name), first) for name in first.calls}
+        file_bytes = sum(self._file_bytes(first, name) for name in first.calls)
+        rest = [need for name, need in needs.items() if name not in kept]
+        groups: list[list[str]] = []
+        way: MemoryWay = "groups"
+        if rest:
+            free = min(self.ranks.gather(free_on_disk()))
+            way, groups = choose_way(
+                self.plan.way, rest, bool(kept), self.plan.capacity, self.plan.budget, file_bytes, free
+            )
+        if way == "spill":
+            for name in kept:
+                self._forget(name)
+            self._spilled(list(self._in_order(first, first.calls)), file_bytes)
+            return
+        self.use = replace(self.use, way="groups", groups=bool(kept) + len(groups))
+        if not self.plan.pooled:
+            with self.ranks.together():
+                self._finish_batch(kept, 0)
+        self._round(kept, in_memory, start=1)
+        self._judge()
+        self._finish_pooled(kept)
+        self._rounds(groups)
+
+    def _spilled(self, names: list[str], file_bytes: int) -> None:
+        with self.ranks.together():
+            file = SpillFile(file_bytes)
+        self.use = replace(self.use, way="spill", file_bytes=file.n_bytes)
+        self._round(names, file.allocate, start=0, file=file)
+        self._judge()
+        self._finish_pooled(names, file)
+
+    def _rounds(self, groups: list[list[str]]) -> None:
+        """Replay all batches for each group of layers."""
+        for names in groups:
+            self._round(self._readable(names), in_memory, start=0)
+            self._finish_pooled(self._readable(names))
+
+    def _round(self, names: Collection[str], allocate: Allocate, start: int, file: SpillFile | None = None) -> None:
+        """Run all batches and keep what some layers return; the first time, every pass runs to its end."""
+        wanted = set(names)
+        with self.ranks.together():
+            if start == 0:
+                self.buffers.restore()
+            for index in range(start, len(self.batches)):
+                new = index == len(self.passes)
+                watch = self._watch(index)
+                watch.take = _keeping(self, wanted, watch, allocate)
+                if new:
+                    self._full_pass(index, watch)
+                else:
+                    self._replay(index, watch, wanted)
+                self._end_batch(wanted, file)
+                if not self.plan.pooled:
+                    self._finish_batch(wanted, index)
+
+    def _watch(self, index: int) -> Watch:
+        trace = self.seen.trace if index == len(self.passes) == 0 else None
+        return Watch(self.how, lambda *_: False, self.meter, self.progress, trace)
+
+    def _full_pass(self, index: int, watch: Watch) -> None:
+        self.random.append(random_states())
+        self._run(index, watch, list(self.layers.values()), self.tied)
+        self.passes.append(watch.sightings)
+        if index == 0:
+            self.moving = self.buffers.changed()
+
+    def _replay(self, index: int, watch: Watch, names: set[str]) -> None:
+        full = self.passes[index]
+        expected = {name: full.calls[name] for name in names if name in full.calls}
+        watch.stop_after = None if self.moving else sum(map(len, expected.values()))
+        self.random[index]()
+        self._run(index, watch, [layer for name, layer in self.layers.items() if name in expected], [])
+        self.use = replace(self.use, stopped_early=self.use.stopped_early + watch.stopped)
+        if watch.sightings.calls != expected:
+            name = next(name for name in expected if watch.sightings.calls.get(name) != expected[name])
+            raise InvalidInputError(
+                f"model: batches[{index}] was run again to stay within max_memory, and layer '{label(name)}' returned "
+                "another shape than before; give more memory, or memory_way='spill'"
+            )
+
+    def _run(self, index: int, watch: Watch, layers: list[Layer], unread: list[Layer]) -> None:
+        how = self.how
+        call = prepare(
+            self.model,
+            self.batches[index],
+            index=index,
+            forward=how.forward,
+            mask=how.mask,
+            sample_axis=how.sample_axis,
+            n_samples=how.n_samples,
+        )
+        other = self.tally.seconds
+        started = perf_counter()
+        watch.run(self.model, layers, unread, call)
+        self.seen.seconds += perf_counter() - started - (self.tally.seconds - other)
+        self.use = replace(self.use, passes=self.use.passes + 1)
+        watch.check(index)
+
+    def _keep(self, layer: Layer, points: Points, watch: Watch, allocate: Allocate) -> bool:
+        name = layer.name
+        if name not in self.clouds:
+            self.clouds[name] = Cloud(sum(self.sizes) if self.plan.pooled else len(points.values), allocate)
+        before = self.clouds[name].bytes_held
+        rows = self.clouds[name].add_call(points)
+        if allocate == in_memory:
+            self.meter.hold(self.clouds[name].bytes_held - before)
+        if not _is_finite(rows):
+            watch.found_not_finite(layer, points, len(watch.sightings.calls[name]) - 1)
+        return True
+
+    def _end_batch(self, names: Collection[str], file: SpillFile | None = None) -> None:
+        for name in names:
+            cloud = self.clouds.get(name)
+            if cloud is not None and cloud.end_batch() and file is not None:
+                file.give_back(cloud.parts[-1])
+
+    def _finish_batch(self, names: Collection[str], index: int) -> None:
+        """Measure what one batch showed, each batch being a cloud of its own."""
+        for name in self._in_order(self.passes[index], names):
+            cloud = self.clouds.get(name)
+            if cloud is not None:
+                self.tally.add(self.layers[name], cloud.pooled(), cloud.orders, (self.sizes[index],))
+                del cloud
+                self._forget(name)
+
+    def _finish_pooled(self, names: Sequence[str], file: SpillFile | None = None) -> None:
+        """Measure the clouds of all batches and all ranks, each at the rank that owns its layer."""
+        if not self.plan.pooled:
+            return
+        names = [name for name in names if name not in self.seen.problems]
+        sizes = tuple(size for each in self.plan.sizes for size in each)
+        for start in range(0, len(names), self.ranks.size):
+            some = names[start : start + self.ranks.size]
+            owners = [i % self.ranks.size for i in range(len(some))]
+            orders = [tuple(sight.order for sight in self.first.calls[name]) for name in some]
+            rows = [_in_orders(self.clouds[name], to) for name, to in zip(some, orders, strict=True)]
+            brought = self.ranks.bring(rows, owners)
+            with self.ranks.together():
+                for i, parts in brought:
+                    whole = parts[0] if len(parts) == 1 else torch.cat(parts)
+                    del parts
+                    gathered = whole.numel() * whole.element_size() if self.ranks.size > 1 else 0
+                    self.meter.hold(gathered)
+                    self.tally.add(self.layers[some[i]], whole, orders[i], sizes)
+                    self.meter.drop(gathered)
+                    if file is not None and self.ranks.size == 1:
+                        file.give_back(whole)
+            del rows, brought
+            for name in some:
+                self._forget(name)
+        for name in list(self.clouds):
+            self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        cloud = self.clouds.pop(name, None)
+        if cloud is not None and cloud.allocate == in_memory:
+            self.meter.drop(cloud.bytes_held)
+
+    def _judge(self) -> None:
+        """Find out, when all batches have been seen on all ranks, which layers cannot be scored."""
+        everyone: list[list[Sightings]] = self.ranks.gather(self.passes)
+        self.first = everyone[0][0]
+        judge(self.seen, self.layers, [each for passes in everyone for each in passes])
+
+    def _readable(self, names: Sequence[str] | None = None) -> list[str]:
+        return [name for name in (self.layers if names is None else names) if name not in self.seen.problems]
+
+    def _in_order(self, trace: Sightings, names: Collection[str]) -> list[str]:
+        """Return names in the order of their first calls."""
+        wanted = set(names)
+        return [name for name in trace.calls if name in wanted]
+
+    def _need(self, name: str, bytes_a_sample: int, trace: Sightings | None = None) -> Need:
+        totals = [sum(sizes) if self.plan.pooled else max(sizes) for sizes in self.plan.sizes]
+        gathered = sum(totals) if self.plan.pooled and self.ranks.size > 1 else 0
+        last = 0 if trace is None else len(trace.sequence) - 1 - trace.sequence[::-1].index(name)
+        return Need(name, bytes_a_sample * max(totals), bytes_a_sample * gathered, last)
+
+    def _file_bytes(self, trace: Sightings, name: str) -> int:
+        sights = trace.calls[name]
+        n_samples = sum(self.sizes) if self.plan.pooled else max(self.sizes) * len(self.sizes)
+        itemsize = max(sight.itemsize for sight in sights)
+        # A layer that is called several times first gets a block for one call.
+        blocks = [trace.width(name)] + ([sights[0].order.width] if len(sights) > 1 else [])
+        rounds = 1 if self.plan.pooled else len(self.sizes)
+        return sum(spilled_bytes(n_samples, width, itemsize) for width in blocks) * rounds
 
 
-def _set_constants_aside(seen: Observation) -> None:
-    """Give no score to tables that are the same for every batch, though their points differ (position embeddings).
+def _measuring(observer: _Observer, watch: Watch, n_samples: int) -> Take:
+    def take(layer: Layer, points: Points, call: int) -> bool:
+        if call == 0:
+            observer._measure_at_once(layer, points, n_samples, watch)
+        elif not _is_finite(points.values):
+            watch.found_not_finite(layer, points, call)
+        return call == 0
 
-    They look like points where their length happens to be the number of samples. If all layers are the same in every
-    batch, it is the batches that are.
-    """
-    repeated = [name for name, cloud in seen.clouds.items() if _is_repeated(cloud.parts)]
-    if len(repeated) == len(seen.clouds):
-        return
-    for name in repeated:
-        points = seen.clouds[name].parts[0]
-        if bool((points == points[:1]).all()):  # one point for every sample: dead or not yet trained, and b1 = 0
-            continue
-        seen.problems[name] = "returns the same for every batch"
-        del seen.clouds[name]
-        seen.notes.pop(name, None)
+    return take
 
 
-def _is_repeated(parts: list[torch.Tensor]) -> bool:
-    first = parts[0]
-    same = (torch.equal(first[:1], part[:1]) and torch.equal(first, part) for part in parts[1:])
-    return len(parts) > 1 and all(same)
+def _keeping(observer: _Observer, names: set[str], watch: Watch, allocate: Allocate) -> Take:
+    return lambda layer, points, _: layer.name in names and observer._keep(layer, points, watch, allocate)
+
+
+def _in_orders(cloud: Cloud, orders: tuple[Order, ...]) -> torch.Tensor:
+    """Return a cloud's rows with their coordinates in given orders, those of the first rank."""
+    rows = cloud.pooled()
+    if cloud.orders == orders:
+        return rows
+    parts = torch.split(rows, [order.width for order in cloud.orders], dim=1)
+    return torch.cat([to.rows(own.samples(part)) for part, own, to in zip(parts, cloud.orders, orders, strict=True)], 1)
+
+
+def _is_finite(values: torch.Tensor) -> bool:
+    low, high = torch.aminmax(values)  # both carry NaN on, and need no memory
+    return bool(torch.isfinite(low)) and bool(torch.isfinite(high))

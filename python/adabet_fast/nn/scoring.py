@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from time import perf_counter
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from adabet_fast.errors import InvalidInputError
-from adabet_fast.homology import betti1_batch, h1
+from adabet_fast.nn._measure import Measure
 from adabet_fast.nn.activations import Reduce, find_reduction
-from adabet_fast.nn.batches import Forward, merge, take_batches
-from adabet_fast.nn.criteria import (
-    Normalize,
-    Pooling,
-    ScoreFunction,
-    ScoreName,
-    call_score,
-    check_choice,
-    check_criterion,
-)
+from adabet_fast.nn.bars import Bars, BarSums
+from adabet_fast.nn.batches import Forward, merge, prepare, samples_in, take_batches
+from adabet_fast.nn.blocks import find_units
+from adabet_fast.nn.criteria import Normalize, Pooling, ScoreFunction, ScoreName, Unit, check_choice, check_criterion
 from adabet_fast.nn.fingerprint import Fingerprint
 from adabet_fast.nn.guard import random_states_kept
 from adabet_fast.nn.head import find_head
+from adabet_fast.nn.join import Joined, join
+from adabet_fast.nn.layer_costs import measure_cost
+from adabet_fast.nn.layer_score import LayerScore, Settings
 from adabet_fast.nn.layers import Layer, check_model, find_layers
-from adabet_fast.nn.observe import How, Observation, observe
-from adabet_fast.nn.scores import LayerScore, LayerScores, Settings, with_ranks
-
-MIN_SAMPLES = 4
-"""A loop in a Vietoris-Rips filtration needs four points."""
-
-_GROUP_BYTES = 256 * 2**20
-"""Clouds are handed over in groups of about this size, and freed: should pooling copy, never all is held twice."""
+from adabet_fast.nn.memory import MemoryWay, Meter, activation_budget
+from adabet_fast.nn.observe import observe
+from adabet_fast.nn.passes import How
+from adabet_fast.nn.progress import progress_bar
+from adabet_fast.nn.ranks import RanksChoice, check_same_model, find_ranks
+from adabet_fast.nn.scores import LayerScores, with_ranks
+from adabet_fast.nn.stability import Resamples, check_resamples
+from adabet_fast.nn.tally import Engine, Tally
+from adabet_fast.nn.ways import plan_memory
 
 
 def score_layers(
@@ -45,12 +42,18 @@ def score_layers(
     score: ScoreName | ScoreFunction = "adabet",
     normalize: Normalize = "activation",
     pooling: Pooling = "pool",
-    unit: Literal["module"] = "module",
+    unit: Unit = "module",
+    resamples: Resamples | None = None,
     forward: Forward | None = None,
     reduce: str | Reduce | None = None,
     mask: Callable[[Any], torch.Tensor] | None = None,
     sample_axis: int = 0,
+    n_samples: int | Callable[[Any], int] | None = None,
     merge_batches: bool = False,
+    max_memory: int | str | None = None,
+    memory_way: MemoryWay = "auto",
+    ranks: RanksChoice = "all",
+    progress: bool = False,
     dtype: Literal["float32", "float64"] = "float32",
     backend: str = "auto",
     n_threads: int | None = None,
@@ -77,12 +80,20 @@ def score_layers(
         the divisor), or a callable on (cloud of shape (samples, activations), its H1 ``Barcode``, module) that returns
         a number. Larger is better.
     normalize
-        The divisor: ``"activation"`` (|a|), ``"none"`` or ``"parameters"`` (the layer's number of them).
+        The divisor: ``"activation"`` (|a|), ``"none"``, ``"parameters"`` (the layer's number of them), or what a layer
+        costs a sample: ``"flops"`` of its forward pass, ``"saved_bytes"`` for backward, ``"latency"`` on this device,
+        timed; or a callable on a :class:`LayerScore` that returns a positive number.
     pooling
         ``"pool"``: all samples of all batches are one cloud, as in the paper. ``"sum"``: scores of each batch's own
         cloud are summed, as in the paper's code.
     unit
-        What counts as a layer: ``"module"``, a module that owns parameters directly.
+        What counts as a layer: ``"module"``, a module that owns parameters directly, as in the paper's code; or
+        ``"block"``, where a normalisation belongs to the convolution or linear layer before it, or, where the residual
+        stream goes on past it (ViT, GPT), to the one behind it: it is not scored but trained along. See
+        :mod:`adabet_fast.nn.blocks`.
+    resamples
+        Count bars on parts of the samples too, to tell how stable the ranking is (:meth:`LayerScores.stability`):
+        ``"batches"``, each batch by itself, or a number of bootstrap draws. Needs no further forward pass.
     forward
         ``forward(model, batch)`` runs one batch, its tensors on the model's device, instead of the rules above.
     reduce
@@ -93,8 +104,26 @@ def score_layers(
         From the batch to its mask (samples, length); by default the batch's ``"attention_mask"``.
     sample_axis
         The axis of inputs and outputs that counts samples. Modules with ``batch_first=False`` are known.
+    n_samples
+        Samples of a batch, or a callable on the batch, where the first tensor does not tell: ``len`` for a list of
+        single images, which ``forward`` gives to the model; 1 where a batch is one image without an axis for samples.
     merge_batches
         Join all batches into one pass. This changes low bits of activations, and the result says so.
+    max_memory
+        Bytes, or a size such as "2GiB", that activations and distances may take besides the forward passes; None: 40 %
+        of what is available. The scores are the same to the bit whatever it is; ``scores.settings.memory`` tells what
+        was done and the most that was held, as measured.
+    memory_way
+        ``"auto"``, or one of: ``"hook"``: distances are computed while the pass runs and activations dropped at once;
+        for one batch that holds all samples, and for ``pooling="sum"``. ``"groups"``: as many layers are kept as fit;
+        the others are watched in further passes, which end after the last layer of their group. ``"spill"``: all go
+        to a file in ``TMPDIR``, without a name. "auto" takes the first that does, the file where more than eight
+        groups would be needed.
+    ranks
+        Under ``torch.distributed`` ``"all"``: every rank calls this with batches of its own, their samples are one
+        cloud, layers are shared out, and all ranks get the same result. ``"own"``: this rank alone.
+    progress
+        Show a bar (tqdm), on rank 0.
     dtype
         Precision of the filtration values, ``"float32"`` or ``"float64"``.
     backend, n_threads
@@ -109,13 +138,17 @@ def score_layers(
     ------
     InvalidInputError
         For models and batches that cannot be scored, fewer than four samples, activations that are NaN or infinite
-        (naming the layer), samples of different sizes.
+        (naming the layer), samples of different sizes; on every rank if on one.
+    MemoryBudgetError
+        If no way fits into `max_memory`, before more than that is held: the bytes that would be needed.
 
     Notes
     -----
     Time: the forward passes, and for n samples and |a| activations O(n^2 |a|) for the distances of each layer and
-    its H1. Memory: all activations of all samples; where a batch is larger than the first, those of
-    one group of layers (256 MiB or the largest) once more.
+    its H1; with g groups of layers up to g times the forward passes. Memory: one layer's distances, and activations as
+    ``max_memory`` allows. Nothing is run beforehand to find the sizes: the first pass of each batch shows them, and
+    what fits is kept at once. A model that draws random numbers draws the same when a pass is replayed; one whose
+    passes change buffers is replayed to the end.
 
     References
     ----------
@@ -136,122 +169,126 @@ def score_layers(
     >>> scores["0"].score == scores["0"].b1 / 8
     True
     """
-    check_criterion(score, normalize)
-    check_choice("pooling", pooling, Pooling)
-    check_choice("unit", unit, Literal["module"])
-    check_choice("dtype", dtype, Literal["float32", "float64"])
-    if merge_batches and pooling == "sum":
-        raise InvalidInputError("pooling: 'sum' has nothing to sum with merge_batches=True")
+    group = find_ranks(_checked(ranks, memory_way))
+    try:
+        with group.together(), random_states_kept():  # a shuffling loader draws from them too
+            check_criterion(score, normalize)
+            check_choice("pooling", pooling, Pooling)
+            check_choice("unit", unit, Unit)
+            check_choice("dtype", dtype, Literal["float32", "float64"])
+            if merge_batches and pooling == "sum":
+                raise InvalidInputError("pooling: 'sum' has nothing to sum with merge_batches=True")
+            how = _how(forward, reduce, mask, sample_axis, n_samples)
+            network = check_model(model)
+            layers = find_layers(network)
+            drawn = take_batches(batches, n_batches)
+            merged = len(drawn) if merge_batches and len(drawn) > 1 else None
+            given = [merge(drawn, sample_axis)] if merged else drawn
+            sizes = [
+                samples_in(network, batch, index=i, forward=forward, sample_axis=sample_axis, n_samples=how.n_samples)
+                for i, batch in enumerate(given)
+            ]
+            parts = None if resamples is None else check_resamples(resamples, pooling, n_threads)
+
+            def run_first(net: nn.Module) -> object:
+                call = prepare(
+                    net, given[0], index=0, forward=forward, mask=mask, sample_axis=sample_axis, n_samples=how.n_samples
+                )
+                return call.run(net)
+
+            if unit == "block":
+                layers = find_units(network, layers, run_first)
+            costs = measure_cost(normalize, network, layers, run_first, sizes[0])
+            budget = activation_budget(max_memory)
+        check_same_model(network, group)
+        all_sizes, budgets = group.gather(sizes), group.gather(budget)
+        plan = plan_memory(pooling == "pool", memory_way, min(budgets), all_sizes, len(layers), dtype)
+        engine = Engine(dtype, backend, n_threads, plan.budget)
+        measures: list[Measure[Any]] = []
+        if not isinstance(score, str) or score == "total_persistence":
+            measures.append(Bars(engine, None if isinstance(score, str) else score))
+        if parts is not None:
+            measures.append(parts)
+        costs = group.gather(costs)[0]  # times differ from rank to rank
+        tally = Tally(engine, measures, Meter(), plan.budget - plan.capacity)
+        watched = sum(layer.tied_to is None for layer in layers)
+        with random_states_kept(), progress_bar(progress and group.rank == 0, watched * len(given)) as bar:
+            seen = observe(network, layers, given, how, tally, plan, ranks=group, progress=bar)
+        head, reason = find_head(network, layers, seen.trace)
+        told = join(group, seen, head, reason, (seen.seconds, tally.seconds_distances, tally.seconds_homology))
+    finally:
+        group.close()
+    given_cost = normalize if isinstance(normalize, str) else ""
+    entries = [_entry(layer, told, score, normalize, {given_cost: costs.get(layer.name)}) for layer in layers]
+    settings = Settings(
+        score=score if isinstance(score, str) else getattr(score, "__name__", type(score).__name__),
+        normalize=normalize if isinstance(normalize, str) else getattr(normalize, "__name__", type(normalize).__name__),
+        pooling=pooling,
+        unit=unit,
+        dtype=dtype,
+        batch_sizes=tuple(size for each in all_sizes for size in each),
+        merged=merged,
+        seconds_forward=told.seconds[0],
+        seconds_distances=told.seconds[1],
+        seconds_homology=told.seconds[2],
+        ranks=group.size,
+        memory=told.memory,
+    )
+    return LayerScores(with_ranks(entries), settings, told.head, told.head_reason, Fingerprint.of(network))
+
+
+def _checked(ranks: RanksChoice, memory_way: MemoryWay) -> RanksChoice:
+    check_choice("ranks", ranks, RanksChoice)
+    check_choice("memory_way", memory_way, MemoryWay)
+    return ranks
+
+
+def _how(
+    forward: Forward | None,
+    reduce: str | Reduce | None,
+    mask: Callable[[Any], torch.Tensor] | None,
+    sample_axis: int,
+    n_samples: int | Callable[[Any], int] | None,
+) -> How:
     for argument, function in (("forward", forward), ("mask", mask)):
         if function is not None and not callable(function):
             raise InvalidInputError(f"{argument}: expected a callable or None, got {function!r}")
     if isinstance(sample_axis, bool) or not isinstance(sample_axis, int) or sample_axis < 0:
         raise InvalidInputError(f"sample_axis: expected an axis from 0 on, got {sample_axis!r}")
-    network = check_model(model)
-    layers = find_layers(network)
-    how = How(forward, find_reduction(reduce), mask, sample_axis)
-    engine = {"dtype": dtype, "backend": backend, "n_threads": n_threads}
-    measured: dict[str, _Measured] = {}
-    with random_states_kept():  # a shuffling loader draws from them too
-        drawn = take_batches(batches, n_batches)
-        merged = len(drawn) if merge_batches and len(drawn) > 1 else None
-        seen = observe(network, layers, [merge(drawn, sample_axis)] if merged else drawn, how)
-        _check_samples(seen.batch_sizes, pooling)
-        started = perf_counter()
-        for group in _groups(layers, seen, pooling):
-            measured |= _measure(group, score, engine)
-        seconds_homology = perf_counter() - started
-    entries = [_entry(layer, seen, measured.get(layer.name), score, normalize) for layer in layers]
-    head, reason = find_head(network, layers, seen.trace)
-    settings = Settings(
-        score=score if isinstance(score, str) else getattr(score, "__name__", type(score).__name__),
-        normalize=normalize,
-        pooling=pooling,
-        unit=unit,
-        dtype=dtype,
-        batch_sizes=tuple(seen.batch_sizes),
-        merged=merged,
-        seconds_forward=seen.seconds,
-        seconds_homology=seconds_homology,
-    )
-    return LayerScores(with_ranks(entries), settings, head, reason, Fingerprint.of(network))
-
-
-def _check_samples(batch_sizes: list[int], pooling: Pooling) -> None:
-    most = sum(batch_sizes) if pooling == "pool" else max(batch_sizes)
-    if most < MIN_SAMPLES:
-        where = "in all" if pooling == "pool" else "in the largest batch (pooling='sum' looks at each alone)"
-        raise InvalidInputError(
-            f"batches: {most} samples {where}, but a loop needs at least {MIN_SAMPLES}; "
-            "give more, such as 5 batches of 8"
-        )
-
-
-@dataclass(frozen=True)
-class _Measured:
-    """The numbers of one layer; ``value`` is what a callable score returned."""
-
-    b1: int
-    size: int
-    total_persistence: float | None = None
-    value: float | None = None
-
-
-_Group: TypeAlias = list[tuple[Layer, list[torch.Tensor]]]
-
-
-def _groups(layers: list[Layer], seen: Observation, pooling: Pooling) -> Iterator[_Group]:
-    """Hand the layers' clouds out in groups of bounded size, forgetting each as it is handed out."""
-    group: _Group = []
-    held = 0
-    for layer in layers:
-        cloud = seen.clouds.pop(layer.name, None)
-        if cloud is None:
-            continue
-        clouds = cloud.parts if pooling == "sum" else [cloud.pooled()]
-        del cloud
-        group.append((layer, clouds))
-        held += sum(cloud.numel() * cloud.element_size() for cloud in clouds)
-        if held >= _GROUP_BYTES:
-            yield group
-            group, held = [], 0
-    if group:
-        yield group
-
-
-def _measure(group: _Group, score: ScoreName | ScoreFunction, engine: dict[str, Any]) -> dict[str, _Measured]:
-    """Measure every layer of a group, and empty the group so that its memory is free before the next one is made."""
-    measured = {}
-    if isinstance(score, str) and score != "total_persistence":
-        counts = iter(betti1_batch([cloud.numpy() for _, clouds in group for cloud in clouds], **engine))
-        for layer, clouds in group:
-            measured[layer.name] = _Measured(sum(int(next(counts)) for _ in clouds), clouds[0].shape[1])
-    else:
-        for layer, clouds in group:
-            bars = [h1(cloud.numpy(), **engine) for cloud in clouds]
-            value = None
-            if not isinstance(score, str):
-                pairs = zip(clouds, bars, strict=True)
-                value = sum(call_score(score, cloud, barcode, layer.module, layer.name) for cloud, barcode in pairs)
-            persistence = sum(barcode.total_persistence() for barcode in bars)
-            measured[layer.name] = _Measured(sum(map(len, bars)), clouds[0].shape[1], persistence, value)
-    group.clear()
-    return measured
+    return How(forward, find_reduction(reduce), mask, sample_axis, n_samples)
 
 
 def _entry(
-    layer: Layer, seen: Observation, found: _Measured | None, score: ScoreName | ScoreFunction, normalize: Normalize
+    layer: Layer,
+    told: Joined,
+    score: ScoreName | ScoreFunction,
+    normalize: Normalize,
+    costs: Mapping[str, float | None],
 ) -> LayerScore:
     entry = LayerScore(
         name=layer.name,
         type=type(layer.module).__name__,
         parameters=layer.parameters,
         n_parameters=layer.n_parameters,
-        status=seen.problems.get(layer.name, "scored"),
-        calls=seen.calls.get(layer.name, 0),
-        note=seen.notes.get(layer.name, ""),
+        status=told.problems.get(layer.name, "scored"),
+        calls=told.calls.get(layer.name, 0),
+        note=told.notes.get(layer.name, ""),
+        flops=costs.get("flops"),
+        saved_bytes=costs.get("saved_bytes"),
+        latency=costs.get("latency"),
+        members=layer.members,
     )
+    found = told.found.get(layer.name)
     if found is None:
         return entry
-    numbers = replace(entry, b1=found.b1, size=found.size, total_persistence=found.total_persistence)
-    return replace(numbers, score=numbers.scored_by(score, normalize) if isinstance(score, str) else found.value)
+    bars: list[BarSums] = found.results.get("bars", [])
+    numbers = replace(
+        entry,
+        b1=sum(found.b1),
+        size=found.size,
+        total_persistence=sum(each.total_persistence for each in bars) if bars else None,
+        resampled=next(iter(found.results.get("resampled", [])), ()),
+    )
+    if isinstance(score, str):
+        return replace(numbers, score=numbers.scored_by(score, normalize))
+    return replace(numbers, score=sum(each.value or 0.0 for each in bars))

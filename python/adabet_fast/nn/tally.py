@@ -1,0 +1,232 @@
+"""From each layer's points to distances at once, and from all layers' distances to bars in one call."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from adabet_fast.distances import pairwise_distances
+from adabet_fast.errors import BackendUnavailableError
+from adabet_fast.homology import betti1_batch
+from adabet_fast.nn._measure import Measure, PooledCloud
+from adabet_fast.nn.activations import Order
+from adabet_fast.nn.cloud import samples_of
+from adabet_fast.nn.layers import Layer
+from adabet_fast.nn.memory import Meter
+
+_SHELF_BYTES = 2**22
+
+_LOOKED_AT = 4096
+"""Activations that are compared beside the distances when batches are told apart."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How distances and bars are computed; see :func:`adabet_fast.betti1`."""
+
+    dtype: str = "float32"
+    backend: str = "auto"
+    n_threads: int | None = None
+    max_memory: int | None = None
+
+
+@dataclass
+class Found:
+    """What was measured of one layer.
+
+    Attributes
+    ----------
+    size
+        Activations of one sample.
+    b1
+        Bars of each of its clouds.
+    results
+        For each measure, by name, what it returned for each cloud.
+    parts
+        A mark for each batch's points; equal marks, equal points.
+    spread
+        Whether any two points differ.
+    """
+
+    size: int
+    b1: list[int] = field(default_factory=list)
+    results: dict[str, list[Any]] = field(default_factory=dict)
+    parts: list[bytes] = field(default_factory=list)
+    spread: bool = False
+
+    def join(self, other: Found) -> None:
+        """Add what another rank found on its own clouds."""
+        self.b1 += other.b1
+        for name, results in other.results.items():
+            self.results.setdefault(name, []).extend(results)
+        self.parts += other.parts
+        self.spread |= other.spread
+
+    @property
+    def repeated(self) -> bool:
+        """Whether several batches gave the same points."""
+        return len(self.parts) > 1 and len(set(self.parts)) == 1
+
+
+class Tally:
+    """Takes clouds while passes run, and counts the bars of all of them at the end.
+
+    Parameters
+    ----------
+    engine
+        How.
+    measures
+        What to measure besides the count.
+    meter
+        Is told what is held.
+    limit
+        Bytes of distances beyond which bars are counted before the end.
+    """
+
+    def __init__(self, engine: Engine, measures: Sequence[Measure[Any]], meter: Meter, limit: int) -> None:
+        self.engine = engine
+        self.measures = measures
+        self.meter = meter
+        self.limit = limit
+        self.found: dict[str, Found] = {}
+        self.seconds_distances = 0.0
+        self.seconds_homology = 0.0
+        self._waiting: list[tuple[Layer, PooledCloud]] = []
+        self._bytes = 0
+        self._shelf = _Shelf()
+
+    def add(self, layer: Layer, rows: torch.Tensor, orders: tuple[Order, ...], batch_sizes: tuple[int, ...]) -> None:
+        """Take one cloud; its points are not needed after the return.
+
+        Parameters
+        ----------
+        layer
+            The layer.
+        rows
+            Its points, of shape (samples, activations).
+        orders
+            The order of their coordinates, one entry a call.
+        batch_sizes
+            Samples of each batch among them.
+
+        Raises
+        ------
+        InvalidInputError
+            If an activation is NaN or infinite.
+        """
+        started = perf_counter()
+        distances = self._shelf.put(self._distances(rows))
+        self.seconds_distances += perf_counter() - started
+        found = self.found.setdefault(layer.name, Found(rows.shape[1]))
+        found.spread |= bool(distances.any())
+        found.parts += _marks(rows, distances, batch_sizes)
+        cloud = PooledCloud(distances, batch_sizes)
+        asking = [measure for measure in self.measures if measure.needs_activations]
+        if asking:
+            started = perf_counter()
+            # A copy: the measure may keep it, and the model may go on to change what it was made of.
+            whole = PooledCloud(distances, batch_sizes, samples_of(rows, orders).clone())
+            for measure in asking:
+                found.results.setdefault(measure.name, []).append(measure(layer, whole))
+            self.seconds_homology += perf_counter() - started
+        self._waiting.append((layer, cloud))
+        self._bytes += distances.nbytes
+        self.meter.hold(distances.nbytes)
+        if self._bytes > self.limit:
+            self.count()
+
+    @property
+    def seconds(self) -> float:
+        """Time spent here so far."""
+        return self.seconds_distances + self.seconds_homology
+
+    def forget(self, name: str) -> None:
+        """Drop what was taken of a layer."""
+        self.found.pop(name, None)
+        gone = sum(cloud.distances.nbytes for layer, cloud in self._waiting if layer.name == name)
+        self._waiting = [(layer, cloud) for layer, cloud in self._waiting if layer.name != name]
+        self._bytes -= gone
+        self.meter.drop(gone)
+
+    def count(self) -> None:
+        """Count the bars of all clouds that wait, in one call, and drop their distances."""
+        started = perf_counter()
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            counts = betti1_batch(
+                [cloud.distances for _, cloud in waiting],
+                distance_matrix=True,
+                dtype=self.engine.dtype,
+                backend=self.engine.backend,
+                n_threads=self.engine.n_threads,
+                max_memory=self.engine.max_memory,
+            )
+            for (layer, cloud), b1 in zip(waiting, counts.tolist(), strict=True):
+                found = self.found[layer.name]
+                found.b1.append(b1)
+                for measure in self.measures:
+                    if not measure.needs_activations:
+                        found.results.setdefault(measure.name, []).append(measure(layer, cloud))
+        self.meter.drop(self._bytes)
+        self._bytes = 0
+        self._shelf = _Shelf()
+        self.seconds_homology += perf_counter() - started
+
+    def _distances(self, rows: torch.Tensor) -> NDArray[np.floating[Any]]:
+        """Compute distances on the points' own device; on the CPU where this build has no kernels for it."""
+        if rows.device.type != "cpu":
+            try:
+                made: NDArray[np.floating[Any]] = self._pairwise(rows).cpu().numpy()
+            except BackendUnavailableError:
+                return self._pairwise(rows.cpu()).numpy()  # type: ignore[no-any-return]
+            return made
+        return self._pairwise(rows).numpy()  # type: ignore[no-any-return]
+
+    def _pairwise(self, rows: torch.Tensor) -> Any:
+        return pairwise_distances(rows, dtype=self.engine.dtype, n_threads=self.engine.n_threads)
+
+
+class _Shelf:
+    """Memory of its own for what is held while passes run.
+
+    A small array that outlives a large one above which it was allocated keeps the allocator from joining free memory
+    again: on a ResNet50 that was as much as one layer's activations.
+    """
+
+    def __init__(self) -> None:
+        self._place: mmap.mmap | None = None
+        self._used = 0
+
+    def put(self, array: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+        """Return a copy of an array that lies here."""
+        if self._place is None or self._used + array.nbytes > len(self._place):
+            self._place, self._used = mmap.mmap(-1, max(_SHELF_BYTES, array.nbytes)), 0
+        kept = np.frombuffer(self._place, array.dtype, array.size, self._used).reshape(array.shape)
+        kept[...] = array
+        self._used += array.nbytes
+        return kept
+
+
+def _marks(rows: torch.Tensor, distances: NDArray[np.floating[Any]], batch_sizes: tuple[int, ...]) -> list[bytes]:
+    """Return one mark a batch, equal for batches whose points are equal.
+
+    It is made of the distances inside the batch, of which every activation has a part, and of some activations.
+    """
+    marks = []
+    start = 0
+    for size in batch_sizes:
+        end = start + size
+        mark = blake2b(np.ascontiguousarray(distances[start:end, start:end]).tobytes(), digest_size=16)
+        first = rows[start]
+        mark.update(first[:: max(1, len(first) // _LOOKED_AT)].double().cpu().numpy().tobytes())
+        marks.append(mark.digest())
+        start = end
+    return marks

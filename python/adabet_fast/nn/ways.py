@@ -1,0 +1,214 @@
+"""Which way activations are kept, decided from their sizes before more than the budget is held."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from adabet_fast._plan import estimate_memory
+from adabet_fast.errors import InvalidInputError, MemoryBudgetError
+from adabet_fast.nn.layers import label
+from adabet_fast.nn.memory import MOST_GROUPS, MemoryWay, in_units
+
+MIN_SAMPLES = 4
+"""A loop in a Vietoris-Rips filtration needs four points."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a layer's activations take.
+
+    Attributes
+    ----------
+    name
+        The layer.
+    kept
+        Bytes that a rank keeps until its cloud is whole.
+    gathered
+        Bytes of the cloud of all ranks, at the rank that owns the layer; 0 for one rank alone.
+    last
+        The place of its last call in a pass.
+    """
+
+    name: str
+    kept: int
+    gathered: int = 0
+    last: int = 0
+
+
+@dataclass
+class Room:
+    """A budget that is filled layer by layer.
+
+    >>> room = Room(100)
+    >>> [room.takes(Need(name, size)) for name, size in [("a", 60), ("b", 30), ("c", 20)]]
+    [True, True, False]
+    """
+
+    capacity: int
+    kept: int = 0
+    gathered: int = 0
+
+    def takes(self, need: Need) -> bool:
+        """Add a layer if it fits."""
+        kept, gathered = self.kept + need.kept, max(self.gathered, need.gathered)
+        if kept + gathered > self.capacity:
+            return False
+        self.kept, self.gathered = kept, gathered
+        return True
+
+
+def in_groups(needs: Sequence[Need], capacity: int) -> list[list[str]] | None:
+    """Share layers out in groups that fit, in the order of their last calls; None if one alone does not fit.
+
+    >>> needs = [Need("a", 60, last=0), Need("b", 30, last=5), Need("c", 60, last=1)]
+    >>> in_groups(needs, 100)
+    [['a'], ['c', 'b']]
+    >>> in_groups(needs, 50) is None
+    True
+    """
+    groups: list[list[str]] = []
+    room = Room(-1)
+    for need in sorted(needs, key=lambda need: need.last):
+        if not room.takes(need):
+            room = Room(capacity)
+            groups.append([])
+            if not room.takes(need):
+                return None
+        groups[-1].append(need.name)
+    return groups
+
+
+def choose_way(
+    way: MemoryWay, needs: Sequence[Need], kept_already: int, capacity: int, budget: int, file_bytes: int, free: int
+) -> tuple[MemoryWay, list[list[str]]]:
+    """Choose between groups of layers and a mapped file.
+
+    Parameters
+    ----------
+    way
+        What the caller asked for.
+    needs
+        The layers that are not kept yet.
+    kept_already
+        Groups that the first pass keeps, 0 or 1.
+    capacity, budget
+        Bytes that activations may take, and with the distances.
+    file_bytes, free
+        Size of the file that would hold all layers, and what the disk has.
+
+    Returns
+    -------
+    way, groups
+        ``"groups"`` and the groups of the layers in ``needs``, or ``"spill"``.
+
+    Raises
+    ------
+    MemoryBudgetError
+        If neither fits, saying what each would take.
+    """
+    groups = in_groups(needs, capacity)
+    fits_disk = file_bytes <= free
+    if way == "spill" and fits_disk:
+        return "spill", []
+    if way in ("auto", "groups") and groups is not None:
+        few = kept_already + len(groups) <= MOST_GROUPS
+        if way == "groups" or few or not fits_disk:
+            return "groups", groups
+    if way == "auto" and fits_disk:
+        return "spill", []
+    largest = max(needs, key=lambda need: need.kept + need.gathered)
+    needed = largest.kept + largest.gathered + budget - capacity
+    told = f"the activations of layer '{label(largest.name)}' alone with the distances need {needed} bytes"
+    on_disk = f"a file of {file_bytes} bytes does not fit on the disk, which has {free} free"
+    reason = {"groups": told, "spill": on_disk}.get(way, f"{told}, and {on_disk}")
+    raise refusal(f"max_memory: {budget} bytes ({in_units(budget)}) do not do: {reason}", budget, needed)
+
+
+def refusal(message: str, budget: int, needed: int) -> MemoryBudgetError:
+    """Return the error that says the budget and the need."""
+    error = MemoryBudgetError(message)
+    error.budget, error.needed = budget, needed
+    return error
+
+
+def check_hook_way(pooled: bool, n_batches: int, n_ranks: int) -> None:
+    """Raise if distances cannot be computed in the hook, because a cloud is spread over several passes."""
+    if pooled and n_batches > 1:
+        raise InvalidInputError(
+            f"memory_way: 'hook' needs the whole pool in one batch, got {n_batches} batches; "
+            "give one larger batch, merge_batches=True or pooling='sum'"
+        )
+    if pooled and n_ranks > 1:
+        raise InvalidInputError("memory_way: 'hook' cannot pool the samples of several ranks; use pooling='sum'")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be pooled, and within which memory.
+
+    Attributes
+    ----------
+    pooled
+        Whether all batches make one cloud, or each its own.
+    way
+        How activations are kept.
+    budget, capacity
+        Bytes that activations may take, with and without the distances.
+    sizes
+        Samples of each batch, one list a rank.
+    """
+
+    pooled: bool
+    way: MemoryWay
+    budget: int
+    capacity: int
+    sizes: list[list[int]]
+
+
+def plan_memory(pooled: bool, way: MemoryWay, budget: int, sizes: list[list[int]], n_layers: int, dtype: str) -> Plan:
+    """Share the budget out between distances and activations, or refuse what cannot fit.
+
+    Parameters
+    ----------
+    pooled
+        Whether all batches make one cloud.
+    way, budget
+        As the caller gave them.
+    sizes
+        Samples of each batch, one list a rank.
+    n_layers
+        Layers there are.
+    dtype
+        Of the distances.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    InvalidInputError
+        For fewer than four samples.
+    MemoryBudgetError
+        If one layer's distances and their bars do not fit.
+    """
+    flat = [size for each in sizes for size in each]
+    most = sum(flat) if pooled else max(flat)
+    if most < MIN_SAMPLES:
+        where = "in all" if pooled else "in the largest batch (pooling='sum' looks at each alone)"
+        raise InvalidInputError(
+            f"batches: {most} samples {where}, but a loop needs at least {MIN_SAMPLES}; "
+            "give more, such as 5 batches of 8"
+        )
+    needed = estimate_memory(most, dtype=dtype).fixed
+    if needed > budget:
+        raise refusal(
+            f"max_memory: {budget} bytes ({in_units(budget)}) do not do: "
+            f"the distances of {most} samples and their bars alone need {needed} bytes",
+            budget,
+            needed,
+        )
+    matrix = most * most * (8 if dtype == "float64" else 4)
+    n_clouds = n_layers * (1 if pooled else max(map(len, sizes)))
+    return Plan(pooled, way, budget, budget - max(matrix, min(n_clouds * matrix, budget // 8)), sizes)
