@@ -111,6 +111,16 @@ def test_it_is_select_layers(folder: Path, capsys: pytest.CaptureFixture[str]) -
     assert found.scores.settings.batch_sizes == (8, 8)
 
 
+def test_a_number_of_layers_or_a_budget(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, count in (("--k 2", 2), ("--budget-bytes 1e9", 2), ("--k 1 --unit block --normalize parameters", 1)):
+        assert main(["select", "net.py:model", "net.py:loader", *words.split(), "--json"]) == 0
+        forget()
+        assert len(json.loads(capsys.readouterr().out)["layers"]) == count
+    assert main(["select", "net.py:model", "net.py:loader", "--k", "2", "--rho", "0.5"]) == 1
+    forget()
+    assert "rho" in capsys.readouterr().err
+
+
 def test_no_head_and_all_batches(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["select", "net.py:model", "net.py:loader", "--always-train", "none", "--n-batches", "0", "--json"]
     assert main(words) == 0

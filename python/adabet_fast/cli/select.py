@@ -20,21 +20,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
     parser.add_argument("model", metavar="MODEL", help="module:attribute or file.py:attribute of the network")
     parser.add_argument("batches", metavar="BATCHES", help="likewise, of the batches")
-    parser.add_argument("--rho", type=float, default=0.1, metavar="R", help="share of layers to train (default: 0.1)")
+    parser.add_argument(
+        "--rho", type=float, metavar="R", help="share of layers to train (default: 0.1, if no K or budget is given)"
+    )
+    parser.add_argument("--k", type=int, metavar="K", help="how many layers to train")
+    parser.add_argument(
+        "--budget-bytes", type=float, metavar="B", help="bytes that training may take; best layers first"
+    )
+    parser.add_argument("--budget-flops", type=float, metavar="F", help="operations that a training step may take")
     parser.add_argument("--n-batches", type=int, default=5, metavar="N", help="batches to draw; 0: all (default: 5)")
     parser.add_argument(
-        "--score", choices=("adabet", "b1", "size", "total_persistence"), default="adabet", help="(default: adabet)"
+        "--score",
+        choices=("adabet", "b1", "size", "total_persistence"),
+        default="adabet",
+        help="what ranks the layers (default: adabet)",
     )
     parser.add_argument(
-        "--normalize", choices=("activation", "none", "parameters"), default="activation", help="(default: activation)"
+        "--normalize",
+        choices=("activation", "none", "parameters", "flops", "saved_bytes", "latency"),
+        default="activation",
+        help="what the score is divided by (default: activation)",
     )
-    parser.add_argument("--pooling", choices=("pool", "sum"), default="pool", help="(default: pool)")
+    parser.add_argument(
+        "--unit", choices=("module", "block"), default="module", help="what a layer is (default: module)"
+    )
+    parser.add_argument(
+        "--pooling", choices=("pool", "sum"), default="pool", help="batches: one cloud, or each its own (default: pool)"
+    )
     parser.add_argument(
         "--always-train",
         action="append",
         metavar="NAME",
         help="a layer to train besides; may be repeated; 'none': not even the head (default: the head, if found)",
     )
+    parser.add_argument("--progress", action="store_true", help="show a bar on standard error (needs tqdm)")
     parser.add_argument("--n-threads", type=int, metavar="N", help="threads of the engine")
     parser.add_argument("--output", metavar="FILE", help="save the selection as JSON, for Selection.from_json")
 
@@ -62,11 +81,16 @@ def run(options: argparse.Namespace) -> int:
             model,
             batches,
             options.rho,
+            k=options.k,
+            budget_bytes=options.budget_bytes,
+            budget_flops=options.budget_flops,
             always_train=None if always == ["none"] else always,
             n_batches=options.n_batches or None,
             score=options.score,
             normalize=options.normalize,
             pooling=options.pooling,
+            unit=options.unit,
+            progress=options.progress,
             n_threads=options.n_threads,
         )
     if options.output is not None:

@@ -89,7 +89,7 @@ def h1(
     least = check_length(min_persistence, "min_persistence")
     precision = torch.float64 if points.dtype == torch.float64 else torch.float32
     bars = measure(
-        _for_engine(points),
+        _for_engine(points, backend),
         distance_matrix=distance_matrix,
         metric=metric,
         threshold=threshold,
@@ -165,10 +165,11 @@ def _check_tensor(x: object, name: str) -> torch.Tensor:
     return x
 
 
-def _for_engine(points: torch.Tensor) -> torch.Tensor:
+def _for_engine(points: torch.Tensor, backend: str) -> torch.Tensor:
     """The numbers without their graph, where the engine can read them."""
     points = points.detach()
-    return points.cpu() if points.device.type != "cpu" and not backends()["cuda"].available else points
+    stays = points.device.type == "cpu" or (backend in ("auto", "cuda") and backends()["cuda"].available)
+    return points if stays else points.cpu()
 
 
 def _euclidean(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
