@@ -146,13 +146,18 @@ def bars(cloud: torch.Tensor) -> np.ndarray:
         return np.asarray(ripser(cloud.float().numpy(), maxdim=1)["dgms"][1])
 
 
+def bytes_of(tensor: torch.Tensor) -> bytes:
+    values = tensor.detach()
+    return (values.float() if values.dtype == torch.bfloat16 else values.clone()).numpy().tobytes()
+
+
 def state_of(model: nn.Module) -> dict[str, Any]:
     """Everything about a model and the random generators that scoring could change, as comparable values."""
     return {
         "parameters": {
-            n: (id(p), p._version, p.detach().clone().numpy().tobytes()) for n, p in model.named_parameters()
+            n: (id(p), p._version, bytes_of(p)) for n, p in model.named_parameters()
         },
-        "buffers": {n: (id(b), b.detach().clone().numpy().tobytes()) for n, b in model.named_buffers()},
+        "buffers": {n: (id(b), bytes_of(b)) for n, b in model.named_buffers()},
         "gradients": {n: None if p.grad is None else id(p.grad) for n, p in model.named_parameters()},
         "requires_grad": {n: p.requires_grad for n, p in model.named_parameters()},
         "training": {n: m.training for n, m in model.named_modules()},

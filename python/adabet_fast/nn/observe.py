@@ -209,6 +209,8 @@ class _Observer:
     def _rounds(self, groups: list[list[str]]) -> None:
         """Replay all batches for each group of layers."""
         for names in groups:
+            with self.ranks.together():
+                self.tally.make_room(self.plan.capacity)
             self._round(self._readable(names), in_memory, start=0)
             self._finish_pooled(self._readable(names))
 
@@ -299,6 +301,7 @@ class _Observer:
                 self.tally.add(self.layers[name], cloud.pooled(), cloud.orders, (self.sizes[index],))
                 del cloud
                 self._forget(name)
+        self.tally.make_room(self.plan.capacity)
 
     def _finish_pooled(self, names: Sequence[str], file: SpillFile | None = None) -> None:
         """Measure the clouds of all batches and all ranks, each at the rank that owns its layer."""

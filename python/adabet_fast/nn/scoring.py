@@ -202,7 +202,7 @@ def score_layers(
             budget = activation_budget(max_memory)
         check_same_model(network, group)
         all_sizes, budgets = group.gather(sizes), group.gather(budget)
-        plan = plan_memory(pooling == "pool", memory_way, min(budgets), all_sizes, len(layers), dtype)
+        plan = plan_memory(pooling == "pool", memory_way, min(budgets), all_sizes, dtype)
         engine = Engine(dtype, backend, n_threads, plan.budget)
         measures: list[Measure[Any]] = []
         if not isinstance(score, str) or score == "total_persistence":
@@ -210,7 +210,7 @@ def score_layers(
         if parts is not None:
             measures.append(parts)
         costs = group.gather(costs)[0]  # times differ from rank to rank
-        tally = Tally(engine, measures, Meter(), plan.budget - plan.capacity)
+        tally = Tally(engine, measures, Meter(), plan.limit)
         watched = sum(layer.tied_to is None for layer in layers)
         with random_states_kept(), progress_bar(progress and group.rank == 0, watched * len(given)) as bar:
             seen = observe(network, layers, given, how, tally, plan, ranks=group, progress=bar)

@@ -88,7 +88,7 @@ class Tally:
     meter
         Is told what is held.
     limit
-        Bytes of distances beyond which bars are counted before the end.
+        Bytes that activations and distances may take; where they would be more, bars are counted before the end.
     """
 
     def __init__(self, engine: Engine, measures: Sequence[Measure[Any]], meter: Meter, limit: int) -> None:
@@ -123,8 +123,10 @@ class Tally:
             If an activation is NaN or infinite.
         """
         started = perf_counter()
-        distances = self._shelf.put(self._distances(rows))
+        made = self._distances(rows)
         self.seconds_distances += perf_counter() - started
+        self.make_room(made.nbytes)
+        distances = self._shelf.put(made)
         found = self.found.setdefault(layer.name, Found(rows.shape[1]))
         found.spread |= bool(distances.any())
         found.parts += _marks(rows, distances, batch_sizes)
@@ -140,7 +142,10 @@ class Tally:
         self._waiting.append((layer, cloud))
         self._bytes += distances.nbytes
         self.meter.hold(distances.nbytes)
-        if self._bytes > self.limit:
+
+    def make_room(self, n_bytes: int) -> None:
+        """Count the bars of what waits if so many more bytes could not be held besides."""
+        if self._waiting and self.meter.held + n_bytes > self.limit:
             self.count()
 
     @property
@@ -160,6 +165,7 @@ class Tally:
         """Count the bars of all clouds that wait, in one call, and drop their distances."""
         started = perf_counter()
         waiting, self._waiting = self._waiting, []
+        room = None if self.engine.max_memory is None else max(1, self.engine.max_memory - self.meter.held)
         if waiting:
             counts = betti1_batch(
                 [cloud.distances for _, cloud in waiting],
@@ -167,7 +173,7 @@ class Tally:
                 dtype=self.engine.dtype,
                 backend=self.engine.backend,
                 n_threads=self.engine.n_threads,
-                max_memory=self.engine.max_memory,
+                max_memory=room,
             )
             for (layer, cloud), b1 in zip(waiting, counts.tolist(), strict=True):
                 found = self.found[layer.name]

@@ -153,8 +153,12 @@ class Plan:
         Whether all batches make one cloud, or each its own.
     way
         How activations are kept.
-    budget, capacity
-        Bytes that activations may take, with and without the distances.
+    budget
+        Bytes that all of it may take.
+    capacity
+        Bytes that activations may take, so that the distances of one cloud and their bars find room.
+    limit
+        Bytes that activations and distances may take, so that their bars find room.
     sizes
         Samples of each batch, one list a rank.
     """
@@ -163,10 +167,11 @@ class Plan:
     way: MemoryWay
     budget: int
     capacity: int
+    limit: int
     sizes: list[list[int]]
 
 
-def plan_memory(pooled: bool, way: MemoryWay, budget: int, sizes: list[list[int]], n_layers: int, dtype: str) -> Plan:
+def plan_memory(pooled: bool, way: MemoryWay, budget: int, sizes: list[list[int]], dtype: str) -> Plan:
     """Share the budget out between distances and activations, or refuse what cannot fit.
 
     Parameters
@@ -177,8 +182,6 @@ def plan_memory(pooled: bool, way: MemoryWay, budget: int, sizes: list[list[int]
         As the caller gave them.
     sizes
         Samples of each batch, one list a rank.
-    n_layers
-        Layers there are.
     dtype
         Of the distances.
 
@@ -209,6 +212,6 @@ def plan_memory(pooled: bool, way: MemoryWay, budget: int, sizes: list[list[int]
             budget,
             needed,
         )
-    matrix = most * most * (8 if dtype == "float64" else 4)
-    n_clouds = n_layers * (1 if pooled else max(map(len, sizes)))
-    return Plan(pooled, way, budget, budget - max(matrix, min(n_clouds * matrix, budget // 8)), sizes)
+    return Plan(
+        pooled, way, budget, budget - needed, budget - (needed - most * most * (8 if dtype == "float64" else 4)), sizes
+    )
