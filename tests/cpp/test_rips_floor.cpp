@@ -99,7 +99,7 @@ void check_classification(const DistanceMatrix<Real>& d) {
         for (const std::span<const Vertex> order :
              {std::span<const Vertex>(identity), std::span<const Vertex>(central)}) {
             BitGraph graph(order, budget);
-            LuneScratch scratch(graph.words(), budget);
+            LuneScratch scratch(graph, budget);
             CriticalEdges critical(budget);
             rips_kernels<Real>(isa).classify_edges(graph, scratch, edges.data(), edges.size(), critical);
             std::size_t at = 0;

@@ -32,7 +32,7 @@ public:
           execution_(execution),
           kernels_(rips_kernels<Real>()),
           graph_(central_order(distances, execution), execution.budget),
-          scratch_(graph_.words(), execution.budget),
+          scratch_(graph_, execution.budget),
           critical_(execution.budget),
           filtration_(distances, graph_),
           reduction_(filtration_, births, stats, execution) {}

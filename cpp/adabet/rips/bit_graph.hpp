@@ -11,7 +11,8 @@
 namespace adabet {
 
 /// The graph of the edges so far, one row of bits for each vertex. A vertex's row and column is its slot; the lune search
-/// tries low slots first, so whoever numbers them puts points there that are near to many.
+/// tries low slots first, so whoever numbers them puts points there that are near to many. A row's blocks that hold any
+/// neighbour are summed up in a few more bits: where near points have near slots, most blocks of most rows are empty.
 class BitGraph {
 public:
     using Word = std::uint64_t;
@@ -21,8 +22,10 @@ public:
     /// `order[s]` is the vertex in slot s.
     BitGraph(std::span<const Vertex> order, MemoryBudget& budget)
         : words_(row_words(order.size())),
+          summary_words_(summary_words(order.size())),
           slot_of_(make_buffer<Vertex>(budget, order.size())),
           vertex_at_(make_buffer<Vertex>(budget, order.size())),
+          summaries_(make_buffer<Word>(budget, order.size() * summary_words_, 0)),
           rows_(make_buffer<Word>(budget, order.size() * words_, 0)) {
         for (std::size_t s = 0; s < order.size(); ++s) {
             vertex_at_[s] = order[s];
@@ -35,10 +38,14 @@ public:
         return (n + block_bits - 1) / block_bits * kBlockWords;
     }
     [[nodiscard]] static std::size_t bytes(std::size_t n) {
-        return n * row_words(n) * sizeof(Word) + 2 * n * sizeof(Vertex);
+        return n * (row_words(n) + summary_words(n)) * sizeof(Word) + 2 * n * sizeof(Vertex);
     }
 
     [[nodiscard]] std::size_t words() const { return words_; }
+    [[nodiscard]] std::size_t blocks() const { return words_ / kBlockWords; }
+    [[nodiscard]] std::size_t summary_words() const { return summary_words_; }
+    /// One bit for each block of the row that is not empty.
+    [[nodiscard]] const Word* summary(std::size_t slot) const { return summaries_.data() + slot * summary_words_; }
     [[nodiscard]] const Word* row(std::size_t slot) const { return rows_.data() + slot * words_; }
     [[nodiscard]] std::size_t slot(Vertex v) const {
         return static_cast<std::size_t>(slot_of_[static_cast<std::size_t>(v)]);
@@ -46,14 +53,25 @@ public:
     [[nodiscard]] Vertex vertex(std::size_t slot) const { return vertex_at_[slot]; }
 
     void connect(std::size_t slot_a, std::size_t slot_b) {
-        rows_[slot_a * words_ + slot_b / kWordBits] |= Word{1} << (slot_b % kWordBits);
-        rows_[slot_b * words_ + slot_a / kWordBits] |= Word{1} << (slot_a % kWordBits);
+        set(slot_a, slot_b);
+        set(slot_b, slot_a);
     }
 
 private:
+    [[nodiscard]] static std::size_t summary_words(std::size_t n) {
+        return (row_words(n) / kBlockWords + kWordBits - 1) / kWordBits;
+    }
+    void set(std::size_t row, std::size_t column) {
+        rows_[row * words_ + column / kWordBits] |= Word{1} << (column % kWordBits);
+        const std::size_t block = column / (kWordBits * kBlockWords);
+        summaries_[row * summary_words_ + block / kWordBits] |= Word{1} << (block % kWordBits);
+    }
+
     std::size_t words_;
+    std::size_t summary_words_;
     Buffer<Vertex> slot_of_;
     Buffer<Vertex> vertex_at_;
+    Buffer<Word> summaries_;
     Buffer<Word> rows_;
 };
 
