@@ -9,6 +9,7 @@ namespace adabet {
 
 /// What a run did; seconds by stage, and counts.
 struct Stats {
+    double seconds_survey = 0;   ///< enclosing radius, bounds of groups of points
     double seconds_rng = 0;      ///< births: relative neighbourhood graph and spanning forest
     double seconds_edges = 0;    ///< collecting and sorting edges
     double seconds_lunes = 0;    ///< classifying edges by the components of their lunes

@@ -19,8 +19,8 @@ template <class Real>
 Apex<Real> BitFiltration<Real>::apex(const RankedEdge<Real>& edge) const {
     const BitGraph::Word* const bits_a = graph_.row(graph_.slot(edge.a));
     const BitGraph::Word* const bits_b = graph_.row(graph_.slot(edge.b));
-    const Real* const row_a = distances_.row(static_cast<std::size_t>(edge.a));
-    const Real* const row_b = distances_.row(static_cast<std::size_t>(edge.b));
+    const auto a = static_cast<std::size_t>(edge.a);
+    const auto b = static_cast<std::size_t>(edge.b);
     Apex<Real> best;
     LengthKey<Real> least = edge.key;
     int found = 0;
@@ -29,8 +29,8 @@ Apex<Real> BitFiltration<Real>::apex(const RankedEdge<Real>& edge) const {
              common &= common - 1) {
             const Vertex z =
                 graph_.vertex(w * BitGraph::kWordBits + static_cast<std::size_t>(std::countr_zero(common)));
-            const LengthKey<Real> to_a = length_key(row_a[z]);
-            const LengthKey<Real> to_b = length_key(row_b[z]);
+            const LengthKey<Real> to_a = length_key(distances_.at(a, static_cast<std::size_t>(z)));
+            const LengthKey<Real> to_b = length_key(distances_.at(b, static_cast<std::size_t>(z)));
             const bool before_a = to_a < edge.key || (to_a == edge.key && z < edge.b);
             const bool before_b = to_b < edge.key || (to_b == edge.key && z < edge.a);
             if (!before_a || !before_b) continue;

@@ -2,22 +2,23 @@
 
 #include "adabet/persistence/filtration.hpp"
 #include "adabet/rips/bit_graph.hpp"
+#include "adabet/rips/distances.hpp"
 
 namespace adabet {
 
-/// A filtration kept as a distance matrix and the bit rows of the edges so far.
+/// A filtration kept as distances and the bit rows of the edges so far. For one thread.
 template <class Real>
 class BitFiltration final : public Filtration<Real> {
 public:
-    BitFiltration(const DistanceMatrix<Real>& distances, const BitGraph& graph)
-        : distances_(distances), graph_(graph) {}
+    BitFiltration(const Distances<Real>& distances, const BitGraph& graph, MemoryBudget& budget)
+        : distances_(distances, 0, budget), graph_(graph) {}
 
-    [[nodiscard]] RankedEdge<Real> edge(Vertex x, Vertex y) const override { return ranked_edge(distances_, x, y); }
+    [[nodiscard]] RankedEdge<Real> edge(Vertex x, Vertex y) const override { return distances_.edge(x, y); }
     /// Of an edge that is in the graph.
     [[nodiscard]] Apex<Real> apex(const RankedEdge<Real>& edge) const override;
 
 private:
-    const DistanceMatrix<Real>& distances_;
+    DistanceReader<Real> distances_;
     const BitGraph& graph_;
 };
 

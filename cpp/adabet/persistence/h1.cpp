@@ -5,6 +5,7 @@
 
 #include "adabet/persistence/bars.hpp"
 #include "adabet/persistence/births.hpp"
+#include "adabet/persistence/limits.hpp"
 #include "adabet/persistence/stopwatch.hpp"
 #include "adabet/persistence/window.hpp"
 #include "adabet/rips/relative_neighbourhood.hpp"
@@ -32,26 +33,27 @@ void write_sorted(Buffer<Bar<Real>> bars, Barcode<Real>& barcode) {
 }  // namespace
 
 template <class Real>
-Barcode<Real> h1(const DistanceMatrix<Real>& distances, Real threshold, const Execution& execution) {
+Barcode<Real> h1(const Distances<Real>& distances, Real threshold, const Execution& execution) {
     Barcode<Real> barcode;
     Stopwatch watch;
-    const Window<Real> window = filtration_window(distances, threshold, execution);
-    const auto graph = relative_neighbourhood_graph(distances, window.longest, execution);
-    const Births<Real> births(graph, distances.n, window.longest_birth, execution.budget);
+    const RunLimits limits = run_limits(distances.n(), sizeof(Real), distances.is_resident(), execution);
+    Survey<Real> survey = survey_distances(distances, execution);
+    watch.lap(barcode.stats.seconds_survey);
+    const Window<Real> window = filtration_window(survey.enclosing, threshold);
+    const auto graph = relative_neighbourhood_graph(distances, survey, window.longest, execution);
+    const Births<Real> births(graph, distances.n(), window.longest_birth, execution.budget);
     barcode.enclosing_radius = window.enclosing.radius;
     barcode.components = births.components();
     for (const Real length : births.merges())
         if (length > 0) barcode.h0_deaths.push_back(length);
     barcode.stats.births = births.size();
     watch.lap(barcode.stats.seconds_rng);
-    write_sorted(find_bars(distances, births, window, barcode.stats, execution), barcode);
+    write_sorted(find_bars(distances, survey, births, window, limits, barcode.stats, execution), barcode);
     barcode.stats.peak_bytes = execution.budget.peak();
     return barcode;
 }
 
-std::size_t h1_fixed_bytes(std::size_t n, std::size_t real_size) { return find_bars_bytes(n, real_size); }
-
-template Barcode<float> h1(const DistanceMatrix<float>&, float, const Execution&);
-template Barcode<double> h1(const DistanceMatrix<double>&, double, const Execution&);
+template Barcode<float> h1(const Distances<float>&, float, const Execution&);
+template Barcode<double> h1(const Distances<double>&, double, const Execution&);
 
 }  // namespace adabet

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <memory>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "adabet/persistence/barcode.hpp"
 #include "adabet/persistence/columns.hpp"
 #include "adabet/persistence/flow.hpp"
+#include "adabet/rips/critical_edges.hpp"
 
 namespace adabet {
 
@@ -30,6 +33,12 @@ public:
     /// component but the first: its boundary is the cycle a - v0 - b - vi - a.
     void kill(const RankedEdge<Real>& edge, std::span<const Vertex> representatives);
 
+    /// The same for the critical ones of a stretch of edges, until all classes are dead.
+    void kill_all(std::span<const RankedEdge<Real>> edges, const CriticalEdges& critical);
+
+    /// One more thread may flow, through a filtration of its own.
+    void add_helper(const Filtration<Real>& filtration);
+
     /// Ends the classes that are left.
     void end_all(Real death, Edge death_edge);
 
@@ -39,10 +48,17 @@ public:
 private:
     static constexpr std::size_t kCellsPerCheck = 64;
 
+    /// Flows the boundary of one 2-cell; calls keep(birth) for each birth in it.
+    template <class Keep>
+    static void flow_boundary(Flow<Real>& flow, const RankedEdge<Real>& edge, Vertex v0, Vertex vi, Keep&& keep);
+    void kill_on_threads(std::span<const RankedEdge<Real>> edges, const CriticalEdges& critical);
+    /// Ends the column in the making: what it kills dies at the edge.
+    void end_column(const RankedEdge<Real>& edge);
+
     const Births<Real>& births_;
     Stats& stats_;
     const Execution& execution_;
-    Flow<Real> flow_;
+    std::vector<std::unique_ptr<Flow<Real>>> flows_;  ///< one a thread
     Columns columns_;
     Buffer<Bar<Real>> bars_;
 };

@@ -13,7 +13,6 @@ namespace {
 
 /// More tied edges than this in multiples of n, and the bit rows are the better tool.
 constexpr std::size_t kMostTiesPerPoint = 1;
-constexpr std::size_t kRowsPerCheck = 64;
 
 /// A set of lengths that may answer yes for one that is not in it, never no for one that is.
 template <class Real>
@@ -40,52 +39,107 @@ private:
     Buffer<std::uint64_t> bits_;
 };
 
-/// Every edge whose length gives birth and that shares an end with another edge of that length, in order, each once.
-/// Stops, and returns false, where there are more than `most`.
+/// Finds every edge whose length gives birth and that shares an end with another edge of that length.
 template <class Real>
-bool find_tied_edges(const DistanceMatrix<Real>& distances, const Births<Real>& births, std::size_t most,
-                     const Execution& execution, Buffer<RankedEdge<Real>>& tied) {
-    const LengthFilter<Real> filter(births.edges(), execution.budget);
-    const auto gives_birth = [&](LengthKey<Real> key) {
-        const auto at = std::lower_bound(births.edges().begin(), births.edges().end(), key,
-                                         [](const RankedEdge<Real>& edge, LengthKey<Real> k) { return edge.key < k; });
-        return at != births.edges().end() && at->key == key;
-    };
-    const std::size_t n = distances.n;
-    const auto longest = births.edges().back().key;
-    auto hits = make_buffer<std::pair<LengthKey<Real>, Vertex>>(execution.budget, n);
-    for (std::size_t a = 0; a < n; ++a) {
-        if (a % kRowsPerCheck == 0) execution.check();
-        const Real* const row = distances.row(a);
-        std::size_t found = 0;
-        for (std::size_t v = 0; v < n; ++v) {
-            const auto key = length_key(row[v]);
-            hits[found] = {key, static_cast<Vertex>(v)};
-            found += static_cast<std::size_t>(key <= longest && v != a && filter.may_contain(key));
+class TiedEdges {
+public:
+    TiedEdges(const Distances<Real>& distances, const BlockBounds<Real>& bounds, const Births<Real>& births,
+              const Execution& execution)
+        : distances_(distances),
+          bounds_(bounds),
+          births_(births),
+          execution_(execution),
+          filter_(births.edges(), execution.budget),
+          reader_(distances, kRows * std::min(kTileColumns, distances.n()), execution.budget),
+          hits_(make_buffer<Hit>(execution.budget)),
+          tied_(make_buffer<RankedEdge<Real>>(execution.budget)) {}
+
+    /// In order, each once. False where there are more than `most`.
+    bool find(std::size_t most) {
+        for (std::size_t begin = 0; begin < distances_.n(); begin += kRows) {
+            execution_.check();
+            hits_.clear();
+            look_at({begin, std::min(distances_.n(), begin + kRows)});
+            keep_tied();
+            if (tied_.size() > 2 * most) return false;
         }
-        const auto end = hits.begin() + static_cast<std::ptrdiff_t>(found);
-        std::sort(hits.begin(), end);
-        for (auto low = hits.begin(); low != end;) {
-            const auto high = std::find_if(low, end, [&](const auto& hit) { return hit.first != low->first; });
-            if (high - low > 1 && gives_birth(low->first)) {
-                for (auto it = low; it != high; ++it)
-                    tied.push_back(ranked_edge(distances, static_cast<Vertex>(a), it->second));
-                if (tied.size() > 2 * most) return false;
+        std::sort(tied_.begin(), tied_.end());
+        tied_.erase(std::unique(tied_.begin(), tied_.end()), tied_.end());
+        return tied_.size() <= most;
+    }
+    [[nodiscard]] const Buffer<RankedEdge<Real>>& edges() const { return tied_; }
+
+private:
+    static constexpr std::size_t kRows = 64;
+    static constexpr std::size_t kTileColumns = 2048;
+
+    /// An entry whose length may be one that gives birth.
+    struct Hit {
+        std::size_t row;
+        LengthKey<Real> key;
+        Vertex v;
+        friend auto operator<=>(const Hit&, const Hit&) = default;
+    };
+
+    void look_at(PointRange rows) {
+        const auto longest = births_.edges().back().key;
+        const std::size_t width = distances_.is_resident() ? distances_.n() : kTileColumns;
+        for (std::size_t begin = 0; begin < distances_.n(); begin += width) {
+            const PointRange columns{begin, std::min(distances_.n(), begin + width)};
+            if (!distances_.is_resident() && are_far(rows, columns, longest)) continue;
+            const Tile<Real> tile = reader_.tile(rows, columns);
+            for (std::size_t a = rows.begin; a < rows.end; ++a) {
+                const Real* const row = tile.row(a - rows.begin);
+                for (std::size_t v = 0; v < columns.size(); ++v) {
+                    const auto key = length_key(row[v]);
+                    if (key <= longest && begin + v != a && filter_.may_contain(key))
+                        hits_.push_back({a, key, static_cast<Vertex>(begin + v)});
+                }
             }
+        }
+    }
+    [[nodiscard]] bool are_far(PointRange rows, PointRange columns, LengthKey<Real> longest) const {
+        if (!bounds_.known()) return false;
+        for (std::size_t r = bounds_.group_of(rows.begin); r <= bounds_.group_of(rows.end - 1); ++r)
+            for (std::size_t c = bounds_.group_of(columns.begin); c <= bounds_.group_of(columns.end - 1); ++c)
+                if (bounds_.least(r)[c] <= longest) return false;
+        return true;
+    }
+    void keep_tied() {
+        std::sort(hits_.begin(), hits_.end());
+        for (auto low = hits_.begin(); low != hits_.end();) {
+            const auto high = std::find_if(low, hits_.end(),
+                                           [&](const Hit& hit) { return hit.row != low->row || hit.key != low->key; });
+            if (high - low > 1 && gives_birth(low->key))
+                for (auto hit = low; hit != high; ++hit) {
+                    const auto a = static_cast<Vertex>(hit->row);
+                    tied_.push_back({hit->key, std::max(a, hit->v), std::min(a, hit->v)});
+                }
             low = high;
         }
     }
-    std::sort(tied.begin(), tied.end());
-    tied.erase(std::unique(tied.begin(), tied.end()), tied.end());
-    return tied.size() <= most;
-}
+    [[nodiscard]] bool gives_birth(LengthKey<Real> key) const {
+        const auto at = std::lower_bound(births_.edges().begin(), births_.edges().end(), key,
+                                         [](const RankedEdge<Real>& edge, LengthKey<Real> k) { return edge.key < k; });
+        return at != births_.edges().end() && at->key == key;
+    }
+
+    const Distances<Real>& distances_;
+    const BlockBounds<Real>& bounds_;
+    const Births<Real>& births_;
+    const Execution& execution_;
+    LengthFilter<Real> filter_;
+    DistanceReader<Real> reader_;
+    Buffer<Hit> hits_;
+    Buffer<RankedEdge<Real>> tied_;
+};
 
 /// The columns of one length, restricted to the births of that length.
 template <class Real>
 class TieGroup {
 public:
-    TieGroup(const DistanceMatrix<Real>& distances, const Births<Real>& births)
-        : distances_(distances), births_(births) {}
+    TieGroup(const DistanceReader<Real>& distances, const Births<Real>& births, std::size_t n)
+        : distances_(distances), births_(births), n_(n) {}
 
     void add_cells_of(const RankedEdge<Real>& edge) {
         const std::vector<Vertex> representatives = component_representatives(edge);
@@ -105,9 +159,8 @@ private:
 
     [[nodiscard]] std::vector<Vertex> lune(const RankedEdge<Real>& edge) const {
         std::vector<Vertex> vertices;
-        for (Vertex v = 0; static_cast<std::size_t>(v) < distances_.n; ++v) {
-            if (v != edge.a && v != edge.b && ranked_edge(distances_, edge.a, v) < edge &&
-                ranked_edge(distances_, edge.b, v) < edge)
+        for (Vertex v = 0; static_cast<std::size_t>(v) < n_; ++v) {
+            if (v != edge.a && v != edge.b && distances_.edge(edge.a, v) < edge && distances_.edge(edge.b, v) < edge)
                 vertices.push_back(v);
         }
         return vertices;
@@ -125,7 +178,7 @@ private:
                 const Vertex v = frontier.back();
                 frontier.pop_back();
                 const auto reached = std::partition(unvisited.begin(), unvisited.end(),
-                                                    [&](Vertex u) { return !(ranked_edge(distances_, u, v) < edge); });
+                                                    [&](Vertex u) { return !(distances_.edge(u, v) < edge); });
                 frontier.insert(frontier.end(), reached, unvisited.end());
                 unvisited.erase(reached, unvisited.end());
             }
@@ -134,7 +187,7 @@ private:
     }
 
     void toggle(std::set<RankedEdge<Real>>& chain, Vertex x, Vertex y, LengthKey<Real> key) const {
-        const RankedEdge<Real> edge = ranked_edge(distances_, x, y);
+        const RankedEdge<Real> edge = distances_.edge(x, y);
         if (edge.key != key) return;
         const auto [at, is_new] = chain.insert(edge);
         if (!is_new) chain.erase(at);
@@ -159,7 +212,7 @@ private:
     [[nodiscard]] Vertex nearest_of_lune(const RankedEdge<Real>& edge) const {
         const std::vector<Vertex> vertices = lune(edge);
         const auto reach = [&](Vertex z) {
-            return std::max(ranked_edge(distances_, edge.a, z), ranked_edge(distances_, edge.b, z)).key;
+            return std::max(distances_.edge(edge.a, z), distances_.edge(edge.b, z)).key;
         };
         return *std::min_element(vertices.begin(), vertices.end(),
                                  [&](Vertex x, Vertex y) { return reach(x) < reach(y); });
@@ -180,24 +233,26 @@ private:
         }
     }
 
-    const DistanceMatrix<Real>& distances_;
+    const DistanceReader<Real>& distances_;
     const Births<Real>& births_;
+    std::size_t n_;
     std::map<BirthIndex, Column> columns_;
 };
 
 }  // namespace
 
 template <class Real>
-ZeroBars count_zero_bars(const DistanceMatrix<Real>& distances, const Births<Real>& births,
+ZeroBars count_zero_bars(const Distances<Real>& distances, const BlockBounds<Real>& bounds, const Births<Real>& births,
                          const Execution& execution) {
     if (births.size() == 0) return {};
-    auto tied = make_buffer<RankedEdge<Real>>(execution.budget);
-    if (!find_tied_edges(distances, births, kMostTiesPerPoint * distances.n, execution, tied)) return {false, 0};
+    TiedEdges<Real> tied(distances, bounds, births, execution);
+    if (!tied.find(kMostTiesPerPoint * distances.n())) return {false, 0};
+    const DistanceReader<Real> reader(distances, 0, execution.budget);
+    const auto end = tied.edges().end();
     ZeroBars zero;
-    for (auto low = tied.begin(); low != tied.end();) {
-        const auto high =
-            std::find_if(low, tied.end(), [&](const RankedEdge<Real>& edge) { return edge.key != low->key; });
-        TieGroup<Real> group(distances, births);
+    for (auto low = tied.edges().begin(); low != end;) {
+        const auto high = std::find_if(low, end, [&](const RankedEdge<Real>& edge) { return edge.key != low->key; });
+        TieGroup<Real> group(reader, births, distances.n());
         for (auto edge = low; edge != high; ++edge) {
             execution.check();
             group.add_cells_of(*edge);
@@ -208,7 +263,9 @@ ZeroBars count_zero_bars(const DistanceMatrix<Real>& distances, const Births<Rea
     return zero;
 }
 
-template ZeroBars count_zero_bars(const DistanceMatrix<float>&, const Births<float>&, const Execution&);
-template ZeroBars count_zero_bars(const DistanceMatrix<double>&, const Births<double>&, const Execution&);
+template ZeroBars count_zero_bars(const Distances<float>&, const BlockBounds<float>&, const Births<float>&,
+                                  const Execution&);
+template ZeroBars count_zero_bars(const Distances<double>&, const BlockBounds<double>&, const Births<double>&,
+                                  const Execution&);
 
 }  // namespace adabet

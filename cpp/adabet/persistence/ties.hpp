@@ -4,6 +4,8 @@
 
 #include "adabet/execution.hpp"
 #include "adabet/persistence/births.hpp"
+#include "adabet/rips/block_bounds.hpp"
+#include "adabet/rips/distances.hpp"
 
 namespace adabet {
 
@@ -20,7 +22,7 @@ struct ZeroBars {
 };
 
 template <class Real>
-[[nodiscard]] ZeroBars count_zero_bars(const DistanceMatrix<Real>& distances, const Births<Real>& births,
-                                       const Execution& execution);
+[[nodiscard]] ZeroBars count_zero_bars(const Distances<Real>& distances, const BlockBounds<Real>& bounds,
+                                       const Births<Real>& births, const Execution& execution);
 
 }  // namespace adabet

@@ -1,23 +1,23 @@
 #include "adabet/persistence/window.hpp"
 
 #include <algorithm>
+#include <string>
 
 #include "adabet/errors.hpp"
 
 namespace adabet {
 
 template <class Real>
-Window<Real> filtration_window(const DistanceMatrix<Real>& distances, Real threshold, const Execution& execution) {
+Window<Real> filtration_window(const EnclosingRadius<Real>& enclosing, Real threshold) {
     if (!(threshold >= 0))
         throw InvalidInput("threshold: got " + std::to_string(threshold) + ", expected a number >= 0");
-    const EnclosingRadius<Real> enclosing = enclosing_radius(distances, execution);
     const LengthKey<Real> radius = length_key(enclosing.radius);
     const LengthKey<Real> limit = std::min(length_key(threshold + Real{0}), longest_finite_key<Real>);
     const bool is_cone = radius <= limit;
     return {enclosing, is_cone, is_cone ? radius : limit, is_cone ? radius - 1 : limit};
 }
 
-template Window<float> filtration_window(const DistanceMatrix<float>&, float, const Execution&);
-template Window<double> filtration_window(const DistanceMatrix<double>&, double, const Execution&);
+template Window<float> filtration_window(const EnclosingRadius<float>&, float);
+template Window<double> filtration_window(const EnclosingRadius<double>&, double);
 
 }  // namespace adabet

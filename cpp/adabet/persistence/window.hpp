@@ -1,6 +1,5 @@
 #pragma once
 
-#include "adabet/execution.hpp"
 #include "adabet/rips/enclosing_radius.hpp"
 #include "adabet/rips/length_key.hpp"
 
@@ -17,7 +16,6 @@ struct Window {
 
 /// Throws InvalidInput where `threshold` is NaN or negative.
 template <class Real>
-[[nodiscard]] Window<Real> filtration_window(const DistanceMatrix<Real>& distances, Real threshold,
-                                             const Execution& execution);
+[[nodiscard]] Window<Real> filtration_window(const EnclosingRadius<Real>& enclosing, Real threshold);
 
 }  // namespace adabet

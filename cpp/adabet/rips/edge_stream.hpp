@@ -4,24 +4,26 @@
 
 #include "adabet/execution.hpp"
 #include "adabet/rips/kernels.hpp"
+#include "adabet/rips/survey.hpp"
 
 namespace adabet {
 
-/// The edges of a distance matrix with length up to and including `longest`, in the order of the filtration, a batch at a
-/// time. A histogram of lengths says where to cut; a batch never holds more than `largest_batch` edges, so that memory
-/// does not follow n^2: a single length with more edges than that is cut by the larger end.
+/// The edges with length up to and including `longest`, in the order of the filtration, a batch at a time. A sample of the
+/// lengths says where to cut; what turns out too large is cut again by a histogram. A batch never holds more than
+/// `largest_batch` edges, so that memory does not follow n^2: a single length with more edges than that is cut by the
+/// larger end.
 template <class Real>
 class EdgeStream {
 public:
-    EdgeStream(const DistanceMatrix<Real>& distances, LengthKey<Real> longest, std::size_t first_batch,
-               std::size_t largest_batch, const Execution& execution);
+    EdgeStream(const Distances<Real>& distances, const BlockBounds<Real>& bounds, LengthKey<Real> longest,
+               std::size_t first_batch, std::size_t largest_batch, const Execution& execution);
 
     /// Sorts the next batch into edges(); false when there is none left.
     bool next();
     [[nodiscard]] const Buffer<RankedEdge<Real>>& edges() const { return batch_; }
 
     /// Bytes for batches of at most `largest_batch` edges.
-    [[nodiscard]] static std::size_t bytes(std::size_t largest_batch);
+    [[nodiscard]] static std::size_t bytes(std::size_t n, std::size_t largest_batch, bool resident, int n_threads);
 
 private:
     using Key = LengthKey<Real>;
@@ -35,20 +37,33 @@ private:
         std::size_t count;
     };
 
+    void take_sample();
+    [[nodiscard]] Stretch next_by_sample();
+    bool take(const Stretch& stretch);
     void split_by_length(const Stretch& stretch);
     void split_by_larger_end(const Stretch& stretch);
     void push_merged(const Buffer<Stretch>& parts);
-    void collect(const Stretch& stretch);
-    void sort(Key low, Key high);
+    bool collect(const Stretch& stretch, std::size_t capacity);
+    bool collect_on_threads(const Stretch& stretch, std::size_t capacity);
+    void sort();
     template <class Body>
-    void for_each_edge(const Body& body) const;
+    void for_each_piece(PointRange rows, const Stretch& stretch, DistanceReader<Real>& reader, const Body& body) const;
+    void find_runs(PointRange rows, const Stretch& stretch, Buffer<PointRange>& runs) const;
+    [[nodiscard]] std::size_t tile_entries() const;
 
-    const DistanceMatrix<Real>& distances_;
+    const Distances<Real>& distances_;
+    const BlockBounds<Real>& bounds_;
     const Execution& execution_;
     const RipsKernels<Real>& kernels_ = rips_kernels<Real>();
+    Key longest_;
     std::size_t target_;
     std::size_t largest_batch_;
-    Buffer<Stretch> pending_;  ///< a stack: the shortest lengths on top
+    std::size_t n_pairs_;
+    Buffer<Key> sample_;       ///< sorted; the lengths of some pairs, those beyond `longest` as well
+    std::size_t sampled_ = 0;  ///< how far batches have come in it
+    Key next_low_ = 0;
+    bool done_ = false;
+    Buffer<Stretch> pending_;  ///< what was cut by counting: a stack, the shortest lengths on top
     Buffer<RankedEdge<Real>> batch_;
     Buffer<RankedEdge<Real>> spare_;
 };

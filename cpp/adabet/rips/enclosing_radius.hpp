@@ -1,6 +1,5 @@
 #pragma once
 
-#include "adabet/execution.hpp"
 #include "adabet/types.hpp"
 
 namespace adabet {
@@ -11,8 +10,5 @@ struct EnclosingRadius {
     Real radius = infinity<Real>;
     Edge edge;  ///< from the centre to its farthest point; {-1, -1} where the radius is infinite or n < 2
 };
-
-template <class Real>
-[[nodiscard]] EnclosingRadius<Real> enclosing_radius(const DistanceMatrix<Real>& distances, const Execution& execution);
 
 }  // namespace adabet

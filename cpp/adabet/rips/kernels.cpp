@@ -18,21 +18,33 @@ ADABET_INLINE void add_mod_2(BitGraph::Word* into, const BitGraph::Word* words, 
                                  LengthKey<Real>& least, LengthKey<Real>& most) {                                      \
             row_range(row, end, low, high, least, most);                                                               \
         }                                                                                                              \
-        TARGET static std::size_t edges(const Real* row, Vertex b, LengthKey<Real> low, LengthKey<Real> high,          \
-                                        RankedEdge<Real>* out) {                                                       \
-            return edges_of_row(row, b, low, high, out);                                                               \
+        TARGET static std::size_t edges(const Real* row, Vertex b, Vertex first, std::size_t count,                    \
+                                        LengthKey<Real> low, LengthKey<Real> high, RankedEdge<Real>* out) {            \
+            return edges_of_row(row, b, first, count, low, high, out);                                                 \
         }                                                                                                              \
         TARGET static std::size_t minima(const Real* row, std::size_t n, Vertex a, std::size_t n_segments,             \
                                          Witness<Real>* out) {                                                         \
             return segment_minima(row, n, a, n_segments, out);                                                         \
         }                                                                                                              \
-        TARGET static std::size_t survivors(const DistanceMatrix<Real>& distances, Vertex a,                           \
-                                            const Witness<Real>* witnesses, std::size_t n_witnesses,                   \
-                                            LengthKey<Real> longest, Vertex* out) {                                    \
-            return survivors_of_row(distances, a, witnesses, n_witnesses, longest, out);                               \
+        TARGET static std::size_t survivors(const Real* row, const Witnesses<Real>& witnesses, std::size_t count,      \
+                                            LengthKey<Real> longest, Vertex first, Vertex* out) {                      \
+            return survivors_of_run(row, witnesses, count, longest, first, out);                                       \
         }                                                                                                              \
-        TARGET static bool empty(const DistanceMatrix<Real>& distances, Vertex a, Vertex b) {                          \
-            return lune_is_empty(distances, a, b);                                                                     \
+        TARGET static void bounds(const Real* row, std::size_t n, LengthKey<Real>* least, LengthKey<Real>* most) {     \
+            column_bounds(row, n, least, most);                                                                        \
+        }                                                                                                              \
+        TARGET static bool both_below(const LengthKey<Real>* x, const LengthKey<Real>* y, std::size_t count,           \
+                                      LengthKey<Real> limit) {                                                         \
+            return any_both_below(x, y, count, limit);                                                                 \
+        }                                                                                                              \
+        TARGET static bool lune(const Real* row_a, const Real* row_b, const RankedEdge<Real>& edge, std::size_t begin, \
+                                std::size_t end, std::size_t origin) {                                                 \
+            return lune_has(row_a, row_b, edge, begin, end, origin);                                                   \
+        }                                                                                                              \
+        TARGET static bool lune_in_groups(const Real* row_a, const Real* row_b, const RankedEdge<Real>& edge,          \
+                                          const LengthKey<Real>* least_a, const LengthKey<Real>* least_b,              \
+                                          std::size_t groups, std::size_t group, std::size_t n) {                      \
+            return lune_has_in_groups(row_a, row_b, edge, least_a, least_b, groups, group, n);                         \
         }                                                                                                              \
         TARGET static void classify(BitGraph& graph, LuneScratch& scratch, const RankedEdge<Real>* edges,              \
                                     std::size_t count, CriticalEdges& critical) {                                      \
@@ -41,7 +53,8 @@ ADABET_INLINE void add_mod_2(BitGraph::Word* into, const BitGraph::Word* words, 
         TARGET static void add(BitGraph::Word* into, const BitGraph::Word* words, std::size_t count) {                 \
             add_mod_2(into, words, count);                                                                             \
         }                                                                                                              \
-        static constexpr RipsKernels<Real> table{maximum, sum, range, edges, minima, survivors, empty, classify, add}; \
+        static constexpr RipsKernels<Real> table{maximum, sum,        range, edges,          minima,   survivors,      \
+                                                 bounds,  both_below, lune,  lune_in_groups, classify, add};           \
     };
 
 ADABET_RIPS_KERNELS(BaselineKernels, )

@@ -15,12 +15,19 @@ struct RipsKernels {
     double (*row_sum)(const Real* row, std::size_t n);
     void (*row_range)(const Real* row, std::size_t end, LengthKey<Real> low, LengthKey<Real> high,
                       LengthKey<Real>& least, LengthKey<Real>& most);
-    std::size_t (*edges_of_row)(const Real* row, Vertex b, LengthKey<Real> low, LengthKey<Real> high,
-                                RankedEdge<Real>* out);
+    std::size_t (*edges_of_row)(const Real* row, Vertex b, Vertex first, std::size_t count, LengthKey<Real> low,
+                                LengthKey<Real> high, RankedEdge<Real>* out);
     std::size_t (*segment_minima)(const Real* row, std::size_t n, Vertex a, std::size_t n_segments, Witness<Real>* out);
-    std::size_t (*survivors_of_row)(const DistanceMatrix<Real>& distances, Vertex a, const Witness<Real>* witnesses,
-                                    std::size_t n_witnesses, LengthKey<Real> longest, Vertex* survivors);
-    bool (*lune_is_empty)(const DistanceMatrix<Real>& distances, Vertex a, Vertex b);
+    std::size_t (*survivors_of_run)(const Real* row, const Witnesses<Real>& witnesses, std::size_t count,
+                                    LengthKey<Real> longest, Vertex first, Vertex* survivors);
+    void (*column_bounds)(const Real* row, std::size_t n, LengthKey<Real>* least, LengthKey<Real>* most);
+    bool (*any_both_below)(const LengthKey<Real>* x, const LengthKey<Real>* y, std::size_t count,
+                           LengthKey<Real> limit);
+    bool (*lune_has)(const Real* row_a, const Real* row_b, const RankedEdge<Real>& edge, std::size_t begin,
+                     std::size_t end, std::size_t origin);
+    bool (*lune_has_in_groups)(const Real* row_a, const Real* row_b, const RankedEdge<Real>& edge,
+                               const LengthKey<Real>* least_a, const LengthKey<Real>* least_b, std::size_t groups,
+                               std::size_t group, std::size_t n);
     void (*classify_edges)(BitGraph& graph, LuneScratch& scratch, const RankedEdge<Real>* edges, std::size_t count,
                            CriticalEdges& critical);
     void (*add_words)(BitGraph::Word* into, const BitGraph::Word* words, std::size_t count);  ///< sum mod 2

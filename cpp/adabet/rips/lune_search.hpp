@@ -114,9 +114,7 @@ private:
         std::size_t at_ = 0;
         Word both_;
     };
-    ADABET_INLINE static bool meets(const Word* a, const Word* b) {
-        return any_bit(block_at(a) & block_at(b));
-    }
+    ADABET_INLINE static bool meets(const Word* a, const Word* b) { return any_bit(block_at(a) & block_at(b)); }
     ADABET_INLINE static std::size_t first_common(const Word* a, const Word* b, std::size_t w) {
         while ((a[w] & b[w]) == 0) ++w;
         return w * 64 + static_cast<std::size_t>(std::countr_zero(a[w] & b[w]));

@@ -18,7 +18,7 @@ struct Witness {
 
 /// One pass of the rule-out loop reads the rows of this many witnesses.
 inline constexpr std::size_t kWitnessGroup = 8;
-/// ... and settles this many pairs.
+/// Loops that leave early look at this many entries at once.
 inline constexpr std::size_t kRowBlock = 64;
 
 /// Largest key of a row.
@@ -60,30 +60,29 @@ ADABET_INLINE void row_range(const Real* row, std::size_t end, LengthKey<Real> l
     most = highest;
 }
 
-/// Appends the edges from `b` to smaller ends, with keys in [low, high]; returns how many. Writes up to kRowBlock entries
-/// past them.
+/// Writes the edges from `b` to a = first, first + 1, ..., whose keys in row[0 .. count) lie in [low, high]; returns how
+/// many. Writes up to kRowBlock entries past them.
 template <class Real>
-ADABET_INLINE std::size_t edges_of_row(const Real* row, Vertex b, LengthKey<Real> low, LengthKey<Real> high,
-                                       RankedEdge<Real>* out) {
+ADABET_INLINE std::size_t edges_of_row(const Real* row, Vertex b, Vertex first, std::size_t count, LengthKey<Real> low,
+                                       LengthKey<Real> high, RankedEdge<Real>* out) {
     using Key = LengthKey<Real>;
-    const auto end = static_cast<std::size_t>(b);
     std::size_t found = 0;
-    const auto append = [&](std::size_t a) __attribute__((always_inline)) {
-        const Key key = length_key(row[a]);
-        out[found] = {key, b, static_cast<Vertex>(a)};
+    const auto append = [&](std::size_t i) __attribute__((always_inline)) {
+        const Key key = length_key(row[i]);
+        out[found] = {key, b, static_cast<Vertex>(static_cast<std::size_t>(first) + i)};
         found += static_cast<std::size_t>((key >= low) & (key <= high));
     };
-    std::size_t a = 0;
-    for (; a + kRowBlock <= end; a += kRowBlock) {
+    std::size_t i = 0;
+    for (; i + kRowBlock <= count; i += kRowBlock) {
         Key any = 0;
         for (std::size_t j = 0; j < kRowBlock; ++j) {
-            const Key key = length_key(row[a + j]);
+            const Key key = length_key(row[i + j]);
             any |= static_cast<Key>(key >= low) & static_cast<Key>(key <= high);
         }
         if (any == 0) continue;
-        for (std::size_t j = 0; j < kRowBlock; ++j) append(a + j);
+        for (std::size_t j = 0; j < kRowBlock; ++j) append(i + j);
     }
-    for (; a < end; ++a) append(a);
+    for (; i < count; ++i) append(i);
     return found;
 }
 
@@ -109,61 +108,96 @@ ADABET_INLINE std::size_t segment_minima(const Real* row, std::size_t n, Vertex 
     return found;
 }
 
-/// Lowers best[j] to the least key that rules {a, b0 + j} out if it is below that edge's own, over one group of witnesses
-/// v: max(d(a, v), d(v, b)), and one less for v < a, since then equal lengths come before {a, b} as well. Without that one,
-/// duplicated points would rule out nothing.
+/// Points near a point `a`, to rule out edges {a, b}: their rows from some first b on, their distance from a, and 1 for
+/// those before a, since equal lengths then come before {a, b} as well. Without that one, duplicated points would rule out
+/// nothing.
 template <class Real>
-ADABET_INLINE void lower_by_group(const DistanceMatrix<Real>& distances, Vertex a, const Witness<Real>* group,
-                                  std::size_t b0, LengthKey<Real>* best) {
+struct Witnesses {
+    static constexpr std::size_t kMost = 24;
+
+    const Real* rows[kMost];
+    LengthKey<Real> reach[kMost];
+    LengthKey<Real> lead[kMost];
+    std::size_t count = 0;  ///< in whole groups
+};
+
+/// Appends each b of [0, Width) that no witness rules out and whose row[b] <= longest.
+template <std::size_t Width, class Real>
+ADABET_INLINE std::size_t survivors_of_block(const Real* row, const Witnesses<Real>& witnesses, std::size_t offset,
+                                             LengthKey<Real> longest, Vertex first, Vertex* survivors) {
     using Key = LengthKey<Real>;
-    const Real* rows[kWitnessGroup];
-    Key reach[kWitnessGroup];
-    Key lead[kWitnessGroup];
-    for (std::size_t i = 0; i < kWitnessGroup; ++i) {
-        lead[i] = group[i].vertex < a ? 1 : 0;
-        rows[i] = distances.row(static_cast<std::size_t>(group[i].vertex)) + b0;
-        reach[i] = group[i].key;
+    Key best[Width];
+    for (std::size_t j = 0; j < Width; ++j) best[j] = std::numeric_limits<Key>::max();
+    for (std::size_t w = 0; w < witnesses.count; w += kWitnessGroup) {
+        const Real* rows[kWitnessGroup];
+        Key reach[kWitnessGroup];
+        Key lead[kWitnessGroup];
+        for (std::size_t i = 0; i < kWitnessGroup; ++i) {
+            rows[i] = witnesses.rows[w + i] + offset;
+            reach[i] = witnesses.reach[w + i];
+            lead[i] = witnesses.lead[w + i];
+        }
+        for (std::size_t j = 0; j < Width; ++j) {
+            Key least = best[j];
+            for (std::size_t i = 0; i < kWitnessGroup; ++i)
+                least = std::min(least, std::max(reach[i], length_key(rows[i][j])) - lead[i]);
+            best[j] = least;
+        }
     }
-    for (std::size_t j = 0; j < kRowBlock; ++j) {
-        Key least = best[j];
-        for (std::size_t i = 0; i < kWitnessGroup; ++i)
-            least = std::min(least, std::max(reach[i], length_key(rows[i][j])) - lead[i]);
-        best[j] = least;
+    Key alive[Width];
+    Key any = 0;
+    for (std::size_t j = 0; j < Width; ++j) {
+        const Key key = length_key(row[offset + j]);
+        alive[j] = (best[j] >= key) & (key <= longest);
+        any |= alive[j];
+    }
+    if (any == 0) return 0;
+    std::size_t found = 0;
+    for (std::size_t j = 0; j < Width; ++j) {
+        survivors[found] = static_cast<Vertex>(static_cast<std::size_t>(first) + offset + j);
+        found += alive[j] != 0;
+    }
+    return found;
+}
+
+/// Writes every b of [first, first + count) with row[b - first] <= longest that no witness rules out, row being that of a
+/// point a < first; returns how many. Writes up to `count` entries.
+template <class Real>
+ADABET_INLINE std::size_t survivors_of_run(const Real* row, const Witnesses<Real>& witnesses, std::size_t count,
+                                           LengthKey<Real> longest, Vertex first, Vertex* survivors) {
+    constexpr std::size_t kSmallBlock = 16;
+    std::size_t found = 0;
+    std::size_t at = 0;
+    for (; at + kRowBlock <= count; at += kRowBlock)
+        found += survivors_of_block<kRowBlock>(row, witnesses, at, longest, first, survivors + found);
+    for (; at + kSmallBlock <= count; at += kSmallBlock)
+        found += survivors_of_block<kSmallBlock>(row, witnesses, at, longest, first, survivors + found);
+    for (; at < count; ++at) found += survivors_of_block<1>(row, witnesses, at, longest, first, survivors + found);
+    return found;
+}
+
+/// Lowers least[v] and raises most[v] to the keys of a row.
+template <class Real>
+ADABET_INLINE void column_bounds(const Real* row, std::size_t n, LengthKey<Real>* least, LengthKey<Real>* most) {
+    for (std::size_t v = 0; v < n; ++v) {
+        const LengthKey<Real> key = length_key(row[v]);
+        least[v] = std::min(least[v], key);
+        most[v] = std::max(most[v], key);
     }
 }
 
-/// Appends every b > a with d(a, b) <= longest that no witness rules out; returns how many. Needs n >= kRowBlock and
-/// whole groups of witnesses.
-template <class Real>
-ADABET_INLINE std::size_t survivors_of_row(const DistanceMatrix<Real>& distances, Vertex a,
-                                           const Witness<Real>* witnesses, std::size_t n_witnesses,
-                                           LengthKey<Real> longest, Vertex* survivors) {
-    using Key = LengthKey<Real>;
-    const Real* const row = distances.row(static_cast<std::size_t>(a));
-    std::size_t found = 0;
-    std::size_t next = static_cast<std::size_t>(a) + 1;  // the first b not yet settled
-    while (next < distances.n) {
-        const std::size_t b0 = std::min(next, distances.n - kRowBlock);
-        Key best[kRowBlock];
-        for (std::size_t j = 0; j < kRowBlock; ++j) best[j] = std::numeric_limits<Key>::max();
-        for (std::size_t w = 0; w < n_witnesses; w += kWitnessGroup)
-            lower_by_group(distances, a, witnesses + w, b0, best);
-        Key alive[kRowBlock];
+/// Whether max(x[v], y[v]) < limit for some v.
+template <class Key>
+ADABET_INLINE bool any_both_below(const Key* x, const Key* y, std::size_t count, Key limit) {
+    std::size_t v = 0;
+    for (; v + kRowBlock <= count; v += kRowBlock) {
         Key any = 0;
-        for (std::size_t j = 0; j < kRowBlock; ++j) {
-            const Key key = length_key(row[b0 + j]);
-            alive[j] = (best[j] >= key) & (key <= longest);
-            any |= alive[j];
-        }
-        if (any != 0) {
-            for (std::size_t b = next; b < b0 + kRowBlock; ++b) {
-                survivors[found] = static_cast<Vertex>(b);
-                found += alive[b - b0] != 0;
-            }
-        }
-        next = b0 + kRowBlock;
+        for (std::size_t j = 0; j < kRowBlock; ++j) any |= static_cast<Key>(std::max(x[v + j], y[v + j]) < limit);
+        if (any != 0) return true;
     }
-    return found;
+    Key any = 0;
+    for (; v < count; ++v) any |= static_cast<Key>(std::max(x[v], y[v]) < limit);
+    return any != 0;
 }
 
 /// Whether some v in [begin, end) has d(a, v) < before_a and d(b, v) < before_b.
@@ -185,17 +219,49 @@ ADABET_INLINE bool lune_meets(const Real* row_a, const Real* row_b, std::size_t 
     return any != 0;
 }
 
-/// Whether no vertex v has both {a, v} and {b, v} before {a, b}, a < b, in the order of RankedEdge: equal lengths count as
-/// before where the edge's ends say so, hence three ranges of v.
+/// Whether some v of [begin, end) has both {a, v} and {b, v} before {a, b}, a < b, in the order of RankedEdge: equal
+/// lengths count as before where the edge's ends say so, hence three ranges of v. The rows start at v = origin.
 template <class Real>
-ADABET_INLINE bool lune_is_empty(const DistanceMatrix<Real>& distances, Vertex a, Vertex b) {
-    const auto ia = static_cast<std::size_t>(a);
-    const auto ib = static_cast<std::size_t>(b);
-    const Real* const row_a = distances.row(ia);
-    const Real* const row_b = distances.row(ib);
-    const LengthKey<Real> key = length_key(row_a[ib]);
-    return !lune_meets(row_a, row_b, 0, ia, key + 1, key + 1) && !lune_meets(row_a, row_b, ia + 1, ib, key + 1, key) &&
-           !lune_meets(row_a, row_b, ib + 1, distances.n, key, key);
+ADABET_INLINE bool lune_has(const Real* row_a, const Real* row_b, const RankedEdge<Real>& edge, std::size_t begin,
+                            std::size_t end, std::size_t origin) {
+    const auto a = std::clamp(static_cast<std::size_t>(edge.a), begin, end);
+    const auto b = std::clamp(static_cast<std::size_t>(edge.b), begin, end);
+    const auto after = [&](std::size_t v, Vertex end_point) {
+        return v == static_cast<std::size_t>(end_point) && v < end ? v + 1 : v;
+    };
+    const LengthKey<Real> key = edge.key;
+    const auto meets = [&](std::size_t first, std::size_t last, LengthKey<Real> before_a, LengthKey<Real> before_b)
+                           __attribute__((always_inline)) {
+                               return lune_meets(row_a, row_b, first - origin, last - origin, before_a, before_b);
+                           };
+    return meets(begin, a, key + 1, key + 1) || meets(after(a, edge.a), b, key + 1, key) ||
+           meets(after(b, edge.b), end, key, key);
+}
+
+/// The same over whole rows, groups of points at once: a group whose least distance from the group of either end is beyond
+/// the edge's length has no such v.
+template <class Real>
+ADABET_INLINE bool lune_has_in_groups(const Real* row_a, const Real* row_b, const RankedEdge<Real>& edge,
+                                      const LengthKey<Real>* least_a, const LengthKey<Real>* least_b,
+                                      std::size_t groups, std::size_t group, std::size_t n) {
+    using Key = LengthKey<Real>;
+    constexpr std::size_t kGroupsAtOnce = 16;
+    for (std::size_t g = 0; g < groups; g += kGroupsAtOnce) {
+        const std::size_t end = std::min(groups, g + kGroupsAtOnce);
+        if (end - g == kGroupsAtOnce) {
+            Key any = 0;
+            for (std::size_t j = 0; j < kGroupsAtOnce; ++j)
+                any |= static_cast<Key>(std::max(least_a[g + j], least_b[g + j]) <= edge.key);
+            if (any == 0) continue;
+        }
+        for (std::size_t k = g; k < end; ++k) {
+            // Neighbouring groups in one go: where bounds settle nothing that is the whole stretch.
+            const std::size_t first = k;
+            while (k < end && std::max(least_a[k], least_b[k]) <= edge.key) ++k;
+            if (k > first && lune_has(row_a, row_b, edge, first * group, std::min(n, k * group), 0)) return true;
+        }
+    }
+    return false;
 }
 
 }  // namespace adabet

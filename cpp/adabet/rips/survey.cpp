@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t kTileColumns = 2048;
 /// Points whose distances stand for all when a point's remoteness is judged.
 constexpr std::size_t kRemotenessSample = 256;
+constexpr std::size_t kRemotenessColumns = 32;
 constexpr std::size_t kRemotenessRows = 64;
 
 template <class Real>
@@ -76,7 +77,6 @@ private:
         }
         parallel_for(execution_, bounds.groups(), [&](std::size_t group, int worker, const Execution& own) {
             Worker& mine = workers[static_cast<std::size_t>(worker)];
-            // Later groups have fewer columns left: hand them out last.
             if (distances_.is_resident())
                 look_at_group(group, {0, n_}, mine);
             else
@@ -123,24 +123,26 @@ private:
     }
 
     void sample_remoteness() {
-        const std::size_t count = std::min(n_, kRemotenessSample);
+        constexpr std::size_t blocks = kRemotenessSample / kRemotenessColumns;
+        auto readers = make_readers(kRemotenessRows * kRemotenessColumns);
         parallel_for(execution_, (n_ + kRemotenessRows - 1) / kRemotenessRows,
-                     [&, readers = make_readers(kRemotenessRows)](std::size_t task, int worker, const Execution& own) {
+                     [&](std::size_t task, int worker, const Execution& own) {
                          own.check();
-                         DistanceReader<Real>& reader = *readers[static_cast<std::size_t>(worker)];
                          const PointRange rows{task * kRemotenessRows, std::min(n_, (task + 1) * kRemotenessRows)};
-                         for (std::size_t k = 0; k < count; ++k) {
-                             const std::size_t v = n_ * k / count;
-                             const Tile<Real> tile = reader.tile(rows, {v, v + 1});
+                         for (std::size_t k = 0; k < blocks; ++k) {
+                             const std::size_t begin = (n_ - kRemotenessColumns) * k / (blocks - 1);
+                             const PointRange columns{begin, begin + kRemotenessColumns};
+                             const Tile<Real> tile = readers[static_cast<std::size_t>(worker)]->tile(rows, columns);
                              for (std::size_t a = rows.begin; a < rows.end; ++a)
-                                 survey_.remoteness[a] += kernels_.row_sum(tile.row(a - rows.begin), 1);
+                                 survey_.remoteness[a] +=
+                                     kernels_.row_sum(tile.row(a - rows.begin), kRemotenessColumns);
                          }
                      });
     }
-    [[nodiscard]] std::vector<std::shared_ptr<DistanceReader<Real>>> make_readers(std::size_t entries) const {
-        std::vector<std::shared_ptr<DistanceReader<Real>>> readers;
+    [[nodiscard]] std::vector<std::unique_ptr<DistanceReader<Real>>> make_readers(std::size_t entries) const {
+        std::vector<std::unique_ptr<DistanceReader<Real>>> readers;
         for (int w = 0; w < std::max(1, execution_.n_threads); ++w)
-            readers.push_back(std::make_shared<DistanceReader<Real>>(distances_, entries, execution_.budget));
+            readers.push_back(std::make_unique<DistanceReader<Real>>(distances_, entries, execution_.budget));
         return readers;
     }
 
@@ -173,7 +175,8 @@ Survey<Real> survey_distances(const Distances<Real>& distances, const Execution&
 
 std::size_t survey_bytes(std::size_t n, std::size_t real_size) {
     if (n < kFewestSurveyedPoints) return n * sizeof(double);
-    const std::size_t bounds = real_size == sizeof(float) ? BlockBounds<float>::bytes(n) : BlockBounds<double>::bytes(n);
+    const std::size_t bounds =
+        real_size == sizeof(float) ? BlockBounds<float>::bytes(n) : BlockBounds<double>::bytes(n);
     return n * sizeof(double) + bounds;
 }
 

@@ -10,8 +10,9 @@ namespace adabet {
 template <class Real>
 struct Survey {
     EnclosingRadius<Real> enclosing;
-    Buffer<double> remoteness;  ///< of each point: the sum of its distances, or of some of them where they are not resident
-    BlockBounds<Real> bounds;   ///< of large inputs alone
+    Buffer<double>
+        remoteness;  ///< of each point: the sum of its distances, or of some of them where they are not resident
+    BlockBounds<Real> bounds;  ///< of large inputs alone
 };
 
 template <class Real>

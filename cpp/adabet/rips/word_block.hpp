@@ -19,7 +19,8 @@ using WordBlock = std::uint64_t __attribute__((vector_size(64), aligned(64), may
 }
 
 [[nodiscard]] ADABET_INLINE bool any_bit(const WordBlock& block) {
-    const auto half = __builtin_shufflevector(block, block, 0, 1, 2, 3) | __builtin_shufflevector(block, block, 4, 5, 6, 7);
+    const auto half =
+        __builtin_shufflevector(block, block, 0, 1, 2, 3) | __builtin_shufflevector(block, block, 4, 5, 6, 7);
     const auto quarter = __builtin_shufflevector(half, half, 0, 1) | __builtin_shufflevector(half, half, 2, 3);
     return (quarter[0] | quarter[1]) != 0;
 }
