@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "adabet/errors.hpp"
-#include "adabet/persistence/h1.hpp"
+#include "adabet/persistence/limits.hpp"
 
 namespace py = pybind11;
 
@@ -18,6 +18,10 @@ namespace {
 constexpr std::size_t unbounded = std::numeric_limits<std::size_t>::max();
 // Beyond this many points n^2 doubles cannot be addressed, and products of sizes would wrap.
 constexpr std::size_t most_points = std::size_t{1} << 29;
+
+std::size_t smallest_run_bytes(std::size_t n, std::size_t real_size) {
+    return run_limits(n, real_size, true, 1, 0).fixed_bytes;
+}
 
 std::size_t add(std::size_t a, std::size_t b) { return a > unbounded - b ? unbounded : a + b; }
 
@@ -37,14 +41,14 @@ std::size_t square_bytes(std::size_t n, std::size_t real_size) {
 
 std::size_t fixed_bytes(const PointCloud& points, Metric metric, std::size_t real_size, int n_threads) {
     if (points.n > most_points) return unbounded;
-    return add(
-        square_bytes(points.n, real_size),
-        std::max(pairwise_distances_bytes(points, metric, real_size, n_threads), h1_fixed_bytes(points.n, real_size)));
+    return add(square_bytes(points.n, real_size),
+               std::max(pairwise_distances_bytes(points, metric, real_size, n_threads),
+                        smallest_run_bytes(points.n, real_size)));
 }
 
 std::size_t fixed_bytes(std::size_t n, bool in_place, std::size_t real_size) {
     if (n > most_points) return unbounded;
-    return add(in_place ? 0 : square_bytes(n, real_size), h1_fixed_bytes(n, real_size));
+    return add(in_place ? 0 : square_bytes(n, real_size), smallest_run_bytes(n, real_size));
 }
 
 void refuse_beyond_budget(std::size_t needed, std::size_t n, const Execution& execution) {

@@ -3,13 +3,14 @@
 
 #include <numeric>
 
-#include "adabet/rips/central_order.hpp"
+#include "adabet/rips/classifier.hpp"
 #include "adabet/rips/edge_stream.hpp"
-#include "adabet/rips/enclosing_radius.hpp"
 #include "adabet/rips/kernels.hpp"
 #include "adabet/rips/relative_neighbourhood.hpp"
+#include "adabet/rips/slot_order.hpp"
 #include "check.hpp"
 #include "clouds.hpp"
+#include "copy_tiles.hpp"
 
 namespace {
 
@@ -41,15 +42,29 @@ void check_relative_neighbourhood(const DistanceMatrix<Real>& d) {
     std::vector<RankedEdge<Real>> expected;
     for (const auto& edge : all_edges(d, longest))
         if (lune(d, edge).empty()) expected.push_back(edge);
-    for (const int threads : {1, 2, 7}) {
-        MemoryBudget budget;
-        const auto got = relative_neighbourhood_graph(d, longest, Execution{budget, threads, {}});
-        CHECK(std::equal(got.begin(), got.end(), expected.begin(), expected.end()));
+    const clouds::CopyTiles<Real> tiles(d);
+    for (const Distances<Real>& distances : {Distances<Real>(d), Distances<Real>(tiles)}) {
+        for (const int threads : {1, 2, 7}) {
+            MemoryBudget budget;
+            const Execution execution{budget, threads, {}};
+            const auto survey = survey_distances(distances, execution);
+            const auto got = relative_neighbourhood_graph(distances, survey, longest, execution);
+            CHECK(std::equal(got.begin(), got.end(), expected.begin(), expected.end()));
+        }
     }
     for (const Isa isa : available_isas()) {
         const RipsKernels<Real>& kernels = rips_kernels<Real>(isa);
         std::size_t empty = 0;
-        for (const auto& edge : all_edges(d, longest)) empty += kernels.lune_is_empty(d, edge.a, edge.b) ? 1 : 0;
+        for (const auto& edge : all_edges(d, longest)) {
+            const Real* const row_a = d.row(static_cast<std::size_t>(edge.a));
+            const Real* const row_b = d.row(static_cast<std::size_t>(edge.b));
+            const bool whole = kernels.lune_has(row_a, row_b, edge, 0, d.n, 0);
+            bool parts = false;
+            for (std::size_t v = 0; v < d.n; v += 7)
+                parts = parts || kernels.lune_has(row_a + v, row_b + v, edge, v, std::min(d.n, v + 7), v);
+            CHECK_EQ(whole, parts);
+            empty += whole ? 0 : 1;
+        }
         CHECK_EQ(empty, expected.size());
     }
 }
@@ -59,15 +74,21 @@ void check_edge_stream(const DistanceMatrix<Real>& d, LengthKey<Real> longest) {
     const auto expected = all_edges(d, longest);
     for (const std::size_t largest : {std::size_t{1}, std::size_t{50}, std::size_t{1000}, std::size_t{1} << 20}) {
         for (const std::size_t first : {std::size_t{1}, std::size_t{64}, std::size_t{100000}}) {
-            MemoryBudget budget;
-            const Execution execution{budget};
-            EdgeStream<Real> stream(d, longest, first, largest, execution);
-            std::vector<RankedEdge<Real>> got;
-            while (stream.next()) {
-                CHECK(stream.edges().size() <= std::max(largest, d.n));
-                got.insert(got.end(), stream.edges().begin(), stream.edges().end());
+            const clouds::CopyTiles<Real> tiles(d);
+            for (const Distances<Real>& distances : {Distances<Real>(d), Distances<Real>(tiles)}) {
+                for (const int threads : {1, 2}) {
+                    MemoryBudget budget;
+                    const Execution execution{budget, threads, {}};
+                    const auto survey = survey_distances(distances, execution);
+                    EdgeStream<Real> stream(distances, survey.bounds, longest, first, largest, execution);
+                    std::vector<RankedEdge<Real>> got;
+                    while (stream.next()) {
+                        CHECK(stream.edges().size() <= std::max(largest, d.n));
+                        got.insert(got.end(), stream.edges().begin(), stream.edges().end());
+                    }
+                    CHECK(got == expected);
+                }
             }
-            CHECK(got == expected);
         }
     }
 }
@@ -94,7 +115,7 @@ void check_classification(const DistanceMatrix<Real>& d) {
     const Execution execution{budget};
     std::vector<Vertex> identity(d.n);
     std::iota(identity.begin(), identity.end(), 0);
-    const auto central = central_order(d, execution);
+    const auto central = slot_order(survey_distances<Real>(d, execution), d.n, execution);
     for (const Isa isa : available_isas()) {
         for (const std::span<const Vertex> order :
              {std::span<const Vertex>(identity), std::span<const Vertex>(central)}) {
@@ -139,13 +160,89 @@ void check_row_kernels(const DistanceMatrix<Real>& d) {
 template <class Real>
 void check_enclosing_radius(const DistanceMatrix<Real>& d) {
     MemoryBudget budget;
-    const auto got = enclosing_radius(d, Execution{budget});
+    const EnclosingRadius<Real> got = survey_distances<Real>(d, Execution{budget}).enclosing;
     Real expected = infinity<Real>;
     for (std::size_t a = 0; a < d.n; ++a) expected = std::min(expected, *std::max_element(d.row(a), d.row(a) + d.n));
     if (d.n < 2) expected = infinity<Real>;
     CHECK_EQ(got.radius, expected);
     if (got.edge.a >= 0)
         CHECK_EQ(d(static_cast<std::size_t>(got.edge.a), static_cast<std::size_t>(got.edge.b)), expected);
+}
+
+template <class Real>
+void check_classifier(const DistanceMatrix<Real>& d, const std::vector<RankedEdge<Real>>& edges,
+                      const Survey<Real>& survey);
+
+/// Enough points for bounds of groups, threads, and several blocks in a row of bits.
+template <class Real>
+void check_large(const DistanceMatrix<Real>& d) {
+    const clouds::CopyTiles<Real> tiles(d);
+    const auto edges = all_edges(d, longest_finite_key<Real>);
+    MemoryBudget budget;
+    const Execution one{budget};
+    const Execution three{budget, 3, {}};
+    const Survey<Real> survey = survey_distances<Real>(d, one);
+    const Survey<Real> by_tiles = survey_distances(Distances<Real>(tiles), three);
+    CHECK_EQ(by_tiles.enclosing.radius, survey.enclosing.radius);
+    const BlockBounds<Real>& bounds = survey.bounds;
+    CHECK(bounds.known());
+    for (std::size_t a = 0; a < bounds.groups(); ++a) {
+        for (std::size_t b = 0; b < bounds.groups(); ++b) {
+            LengthKey<Real> least = std::numeric_limits<LengthKey<Real>>::max();
+            LengthKey<Real> most = 0;
+            for (std::size_t i = bounds.points(a).begin; i < bounds.points(a).end; ++i)
+                for (std::size_t j = bounds.points(b).begin; j < bounds.points(b).end; ++j) {
+                    least = std::min(least, length_key(d(i, j)));
+                    most = std::max(most, length_key(d(i, j)));
+                }
+            CHECK(bounds.least(a)[b] == least && bounds.most(a)[b] == most);
+            CHECK(by_tiles.bounds.least(a)[b] == least && by_tiles.bounds.most(a)[b] == most);
+        }
+    }
+    check_edge_stream(d, longest_finite_key<Real>);
+    check_edge_stream(d, edges[edges.size() / 5].key);
+    const auto expected = relative_neighbourhood_graph(Distances<Real>(d), survey, longest_finite_key<Real>, one);
+    for (const auto& edge : expected) CHECK(lune(d, edge).empty());
+    std::size_t empty = 0;
+    for (std::size_t i = 0; i < edges.size(); i += 97) empty += lune(d, edges[i]).empty() ? 1 : 0;
+    std::size_t found = 0;
+    for (std::size_t i = 0; i < edges.size(); i += 97)
+        found += std::binary_search(expected.begin(), expected.end(), edges[i]) ? 1 : 0;
+    CHECK_EQ(found, empty);
+    for (const Distances<Real>& distances : {Distances<Real>(d), Distances<Real>(tiles)}) {
+        for (const Execution& execution : {one, three}) {
+            const auto got = relative_neighbourhood_graph(distances, survey_distances(distances, execution),
+                                                          longest_finite_key<Real>, execution);
+            CHECK(got == expected);
+        }
+    }
+    check_classifier(d, edges, survey);
+}
+
+/// The same critical edges whatever the threads.
+template <class Real>
+void check_classifier(const DistanceMatrix<Real>& d, const std::vector<RankedEdge<Real>>& edges,
+                      const Survey<Real>& survey) {
+    MemoryBudget budget;
+    std::vector<std::vector<std::size_t>> critical;
+    for (const int threads : {1, 2, 5}) {
+        const Execution execution{budget, threads, {}};
+        Classifier<Real> classifier(slot_order(survey, d.n, execution), threads, execution);
+        critical.emplace_back();
+        for (std::size_t begin = 0; begin < edges.size();) {
+            const std::size_t count = std::min(classifier.chunk(), edges.size() - begin);
+            classifier.process({edges.data() + begin, count});
+            for (std::size_t i = 0; i < classifier.critical().items.size(); ++i) {
+                critical.back().push_back(begin + classifier.critical().items[i].edge);
+                for (const Vertex v : classifier.critical().representatives(i))
+                    critical.back().push_back(static_cast<std::size_t>(v));
+            }
+            begin += count;
+        }
+    }
+    CHECK(!critical[0].empty());
+    CHECK(critical[1] == critical[0]);
+    CHECK(critical[2] == critical[0]);
 }
 
 template <class Real>
@@ -173,5 +270,8 @@ int main() {
     check_relative_neighbourhood(wide.view());
     const auto tied = clouds::make<float>("few_valued", 400, 7);
     check_relative_neighbourhood(tied.view());
+    check_large(clouds::make<float>("points", 803, 8).view());
+    check_large(clouds::make<double>("grid", 790, 9).view());
+    check_large(clouds::make<float>("random", 770, 10).view());
     return check::result();
 }
