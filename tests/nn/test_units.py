@@ -26,7 +26,8 @@ SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "i
 
 def test_resnet_norms_belong_to_the_convolution_before_them_also_on_shortcuts() -> None:
     config = transformers.ResNetConfig(hidden_sizes=[8, 16], depths=[2, 2], embedding_size=8)
-    found = owners(transformers.ResNetForImageClassification(config), PIXELS)
+    model = transformers.ResNetForImageClassification(config)
+    found = owners(model, PIXELS)
     assert any("shortcut" in norm for norm in found)
     assert found == {norm: norm.replace("normalization", "convolution") for norm in found}
     assert len(found) == sum(

@@ -84,10 +84,10 @@ def why_whole(model: nn.Module, name: str) -> str | None:
     """
     module = model.get_submodule(name)
     kind = type(module)
+    if parametrize.is_parametrized(module) or module._forward_pre_hooks:
+        return "its weight is computed (a parametrisation or a hook)"
     if kind is not nn.Linear and kind not in _CONVOLUTIONS:
         return f"{kind.__name__} is neither a convolution nor a linear layer"
-    if parametrize.is_parametrized(module) or "weight" not in module._parameters or module._forward_pre_hooks:
-        return "its weight is computed (a parametrisation or a hook)"
     if "forward" in vars(module):
         return "its forward was replaced"
     above = model.get_submodule(name.rpartition(".")[0])
@@ -184,8 +184,8 @@ class _Sliced:
             whole.grad = None
             module.register_parameter(f"{_PREFIX}{name}", part)
         vars(module)["forward"] = self
-        module.register_state_dict_post_hook(_write_whole)  # type: ignore[no-untyped-call]
-        module.register_load_state_dict_pre_hook(_read_whole)  # type: ignore[no-untyped-call]
+        module._register_state_dict_hook(_write_whole)  # type: ignore[no-untyped-call]
+        module._register_load_state_dict_pre_hook(_read_whole, with_module=True)  # type: ignore[no-untyped-call]
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """Run the layer whole with frozen weights, and put the trained channels in their place."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -56,7 +57,7 @@ def kendall_tau(a: ArrayLike, b: ArrayLike) -> float:
     upper = np.triu_indices(len(first), 1)
     signs_a = np.sign(first[:, None] - first[None, :])[upper]
     signs_b = np.sign(second[:, None] - second[None, :])[upper]
-    pairs = np.sqrt(np.count_nonzero(signs_a)) * np.sqrt(np.count_nonzero(signs_b))
+    pairs = math.sqrt(np.count_nonzero(signs_a) * np.count_nonzero(signs_b))
     return float((signs_a * signs_b).sum() / pairs) if pairs else float("nan")
 
 

@@ -1,0 +1,162 @@
+"""Kendall tau, resampled rankings, warnings for flat and unstable ones, and drift."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import kendalltau
+from torch import nn
+
+from adabet_fast.errors import InvalidInputError
+from adabet_fast.nn import LayerScores, RankingWarning, score_layers, select_layers
+from adabet_fast.nn.stability import Resampled, compare, kendall_tau
+from tests.nn.networks import count_bars, images, mlp, resnet, state_of, vectors
+
+PAIRS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=2, max_size=25)
+
+
+@given(PAIRS)
+def test_kendall_tau_is_scipys(pairs: list[tuple[int, int]]) -> None:
+    a, b = zip(*pairs, strict=True)
+    ours, theirs = kendall_tau(a, b), float(kendalltau(a, b).statistic)
+    assert math.isnan(ours) if math.isnan(theirs) else ours == pytest.approx(theirs, abs=1e-12)
+
+
+def test_kendall_tau_of_other_shapes() -> None:
+    with pytest.raises(InvalidInputError, match=r"^b: expected as many numbers as a, got shapes \(2,\) and \(3,\)"):
+        kendall_tau([1, 2], [1, 2, 3])
+    assert math.isnan(kendall_tau([1, 1], [1, 2]))
+
+
+def outputs(model: nn.Module, name: str) -> torch.Tensor:
+    seen: list[torch.Tensor] = []
+    handle = model.get_submodule(name).register_forward_hook(lambda _m, _i, out: seen.append(out.detach().clone()))
+    model.eval()
+    with torch.no_grad():
+        for batch in images():
+            model(batch)
+    handle.remove()
+    return torch.cat(seen).flatten(1)
+
+
+def test_parts_are_counted_as_clouds_of_their_own() -> None:
+    model = resnet()
+    before = state_of(model)
+    by_batch = score_layers(model, images(), resamples="batches")
+    drawn = score_layers(model, images(), resamples=3)
+    assert state_of(model) == before
+    cloud = outputs(model, "block2.conv1")
+    assert list(by_batch["block2.conv1"].resampled) == [count_bars(cloud[i : i + 8]) for i in range(0, 40, 8)]
+    rows = Resampled(3).rows([8] * 5)
+    assert list(drawn["block2.conv1"].resampled) == [count_bars(cloud[torch.from_numpy(each)]) for each in rows]
+    assert by_batch.ranked() != drawn.ranked()
+    assert [layer.b1 for layer in by_batch] == [layer.b1 for layer in drawn]
+    assert LayerScores.from_json(drawn.to_json()) == drawn
+
+
+def test_stability_is_kendalls_tau_over_the_parts() -> None:
+    scores = score_layers(resnet(), images(), resamples="batches")
+    found = scores.stability()
+    ranked = scores.ranked()
+    parts = np.array([layer.resampled for layer in ranked]).T / [layer.size for layer in ranked]
+    taus = [kendalltau(parts[i], parts[j]).statistic for i in range(5) for j in range(i + 1, 5)]
+    assert found.taus == pytest.approx(taus)
+    assert found.tau == pytest.approx(np.mean(taus))
+    assert (found.n_parts, found.n_layers) == (5, 11)
+    assert "Kendall tau" in str(found)
+    b1 = scores.rescore("b1").stability()
+    assert b1.taus != found.taus
+    with pytest.raises(InvalidInputError, match=r"^score: parts carry b1 alone, which 'size' is not made of"):
+        scores.rescore("size").stability()
+    with pytest.raises(InvalidInputError, match=r"^resamples: parts were not measured"):
+        score_layers(resnet(), images()).stability()
+
+
+def test_the_best_tenth_in_common() -> None:
+    whole = [float(20 - i) for i in range(20)]
+    found = compare(whole, [whole, list(reversed(whole))])
+    assert found.taus == (-1.0,)
+    assert found.top == 0.5
+    assert not found.is_stable
+
+
+def test_an_unstable_ranking_warns_and_says_what_to_do() -> None:
+    scores = score_layers(resnet(), images(), resamples="batches")
+    assert scores.stability().tau < 0.5, "eight samples rank these layers by chance"
+    with pytest.warns(
+        RankingWarning, match=r"ranking is unstable: Kendall tau .*Give more samples \(n_batches="
+    ) as caught:
+        scores.select(0.2)
+    assert caught[0].filename == __file__
+    stable = score_layers(resnet(), images(), resamples=10)
+    assert stable.stability().is_stable
+    stable.select(0.2)
+
+
+def test_a_flat_ranking_warns_and_says_what_to_do() -> None:
+    line = mlp(1, 1, 1, 1, 1, 3)
+    scores = score_layers(line, vectors(1))  # points on a line have no loops
+    assert {layer.b1 for layer in scores if layer.name != "8"} == {0}
+    with pytest.warns(RankingWarning, match=r"ranking is flat: 4 of 4 layers have the best score, 0, and 2 of them"):
+        selection = scores.select(0.5)
+    assert selection.layers == ("0", "2")
+    with pytest.warns(RankingWarning, match="flat"):
+        select_layers(line, vectors(1), k=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scores.select(1.0)  # all are chosen, so no order decides
+
+
+def test_bad_resamples() -> None:
+    model = resnet()
+    for bad in (1, 0, True, 2.5, "halves"):
+        with pytest.raises(InvalidInputError, match=r"^resamples: expected 'batches' or a number of draws"):
+            score_layers(model, images(), resamples=bad)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match=r"^resamples: parts of the samples are parts of one cloud"):
+        score_layers(model, images(), resamples=3, pooling="sum")
+    with pytest.raises(InvalidInputError, match=r"^resamples: 'batches' needs two batches or more of at least 4"):
+        score_layers(model, images(5, 3), resamples="batches")
+
+
+def test_drift() -> None:
+    model = resnet()
+    selection = score_layers(model, images()).select(0.3)
+    same = selection.drift(images(), model)
+    assert same.tau == 1.0
+    assert same.again == selection.layers
+    assert (same.leaving, same.entering, same.kept) == ((), (), 1.0)
+    shifted = [torch.sign(batch).roll(3, dims=3) * (batch > 1) for batch in images(seed=7)]
+    before = state_of(model)
+    drift = selection.drift(shifted, model)
+    assert state_of(model) == before
+    new = score_layers(model, shifted)
+    old = selection.scores
+    assert drift.scores.ranked() == new.ranked()
+    names = [layer.name for layer in old]
+    assert drift.tau == pytest.approx(
+        kendalltau([old[name].score for name in names], [new[name].score for name in names]).statistic
+    )
+    best = [layer.name for layer in new.ranked() if layer.name != "fc"][:3]
+    assert set(drift.again) == set(best) & set(selection.layers)
+    assert set(drift.entering) == set(best) - set(selection.layers)
+    assert set(drift.leaving) == set(selection.layers) - set(best)
+    assert f"{len(drift.again)} of 3 chosen layers would be chosen again" in str(drift)
+
+
+def test_drift_of_the_model_that_it_is_applied_to() -> None:
+    model = resnet()
+    selection = score_layers(model, images(), unit="block", normalize="flops").select(k=2)
+    with pytest.raises(RuntimeError, match="applied to no model, so there is nothing to measure"):
+        selection.drift(images())
+    with selection.applied(model):
+        found = selection.drift(images())
+        assert found.tau == 1.0
+        assert found.scores.settings.unit == "block"
+        trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+        assert trained == set(selection.trained_parameters)
