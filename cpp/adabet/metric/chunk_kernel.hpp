@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "adabet/host_device.hpp"
 #include "adabet/isa.hpp"
@@ -13,45 +14,91 @@
 /// Register-blocked sums over one chunk of columns (the order is chain.hpp's). Included by kernels.cpp alone.
 namespace adabet::chunk_kernel {
 
-/// Chains of A x B pairs with W lanes at a time: W is what one register holds, so that all accumulators stay in registers.
-/// lanes[pair][lane] receives the 32 lanes of each pair.
+/// Vectors of so many T. Where the house has plain loops: from those GCC made shuffles across pairs here, or scalar code.
+/// They are passed by reference, since how they are passed by value depends on the instruction set.
+template <class T, std::size_t count>
+struct VectorOf {
+    using type __attribute__((vector_size(count * sizeof(T)), may_alias)) = T;
+};
+template <class T, std::size_t count>
+using Vector = typename VectorOf<T, count>::type;
+
+/// W lanes, from `first` on, of the chains of A x B pairs: W is what one register holds, so that all accumulators stay in
+/// registers.
 template <class Core, std::size_t W, std::size_t A, std::size_t B, class T>
 ADABET_INLINE void run_chains(const T* a, const T* b, std::size_t ld, std::size_t steps, T (*lanes)[chain::lanes]) {
-    for (std::size_t first = 0; first < chain::lanes; first += W) {
-        T sums[A][B][W];
+    T sums[A][B][W];
+    for (std::size_t i = 0; i < A; ++i)
+        for (std::size_t j = 0; j < B; ++j)
+            for (std::size_t l = 0; l < W; ++l) sums[i][j][l] = T{0};
+    for (std::size_t step = 0; step < steps; ++step) {
+        const T* at_a = a + step * chain::lanes;
+        const T* at_b = b + step * chain::lanes;
         for (std::size_t i = 0; i < A; ++i)
             for (std::size_t j = 0; j < B; ++j)
-                for (std::size_t l = 0; l < W; ++l) sums[i][j][l] = T{0};
-        for (std::size_t step = 0; step < steps; ++step) {
-            const T* at_a = a + step * chain::lanes + first;
-            const T* at_b = b + step * chain::lanes + first;
-            for (std::size_t i = 0; i < A; ++i)
-                for (std::size_t j = 0; j < B; ++j)
-                    for (std::size_t l = 0; l < W; ++l)
-                        sums[i][j][l] =
-                            Core::take(sums[i][j][l], rounded::subtract(at_a[i * ld + l], at_b[j * ld + l]));
-        }
-        for (std::size_t i = 0; i < A; ++i)
-            for (std::size_t j = 0; j < B; ++j)
-                for (std::size_t l = 0; l < W; ++l) lanes[i * B + j][first + l] = sums[i][j][l];
+                for (std::size_t l = 0; l < W; ++l)
+                    sums[i][j][l] = Core::take(sums[i][j][l], rounded::subtract(at_a[i * ld + l], at_b[j * ld + l]));
+    }
+    for (std::size_t i = 0; i < A; ++i)
+        for (std::size_t j = 0; j < B; ++j)
+            for (std::size_t l = 0; l < W; ++l) lanes[i * B + j][l] = sums[i][j][l];
+}
+
+/// Joined lane by lane into a.
+template <class Core, class V>
+ADABET_INLINE void join_lanes(V& a, const V& b) {
+    if constexpr (std::is_same_v<Core, LargestAbsolute>) {
+        a = a > b ? a : b;
+    } else {
+        a += b;
     }
 }
 
-/// 32 lanes to one sum: twice by halves in T, then promoted, then by halves in fp64.
+/// 32 lanes to four: twice by halves in T, then promoted, then by halves in fp64.
+template <class Core, class T>
+ADABET_INLINE void fold_to_four(const T* lanes, Vector<double, 4>& four) {
+    const auto* const at = reinterpret_cast<const Vector<T, 8>*>(lanes);
+    Vector<T, 8> near = at[0];
+    Vector<T, 8> far = at[1];
+    join_lanes<Core>(near, at[2]);
+    join_lanes<Core>(far, at[3]);
+    join_lanes<Core>(near, far);
+    four = __builtin_convertvector(__builtin_shufflevector(near, near, 0, 1, 2, 3), Vector<double, 4>);
+    const auto upper = __builtin_convertvector(__builtin_shufflevector(near, near, 4, 5, 6, 7), Vector<double, 4>);
+    join_lanes<Core>(four, upper);
+}
+
+/// 32 lanes to one sum.
 template <class Core, class T>
 ADABET_INLINE double fold(const T* lanes) {
-    T half[16];
-    for (std::size_t l = 0; l < 16; ++l) half[l] = Core::join(lanes[l], lanes[l + 16]);
-    double sums[8];
-    for (std::size_t l = 0; l < 8; ++l) sums[l] = static_cast<double>(Core::join(half[l], half[l + 8]));
-    double four[4];
-    for (std::size_t l = 0; l < 4; ++l) four[l] = Core::join(sums[l], sums[l + 4]);
+    Vector<double, 4> four;
+    fold_to_four<Core>(lanes, four);
     return Core::join(Core::join(four[0], four[2]), Core::join(four[1], four[3]));
+}
+
+/// The sums of `count` pairs; four at a time are folded side by side.
+template <class Core, std::size_t count, class T>
+ADABET_INLINE void fold_all(const T (*lanes)[chain::lanes], double* sums) {
+    std::size_t pair = 0;
+    for (; pair + 4 <= count; pair += 4) {
+        Vector<double, 4> four[4];
+        for (std::size_t p = 0; p < 4; ++p) fold_to_four<Core>(lanes[pair + p], four[p]);
+        for (std::size_t p = 0; p < 4; p += 2) {  // two lanes of one pair, two of the next
+            const auto upper = __builtin_shufflevector(four[p], four[p + 1], 2, 3, 6, 7);
+            four[p] = __builtin_shufflevector(four[p], four[p + 1], 0, 1, 4, 5);
+            join_lanes<Core>(four[p], upper);
+        }
+        const auto odd = __builtin_shufflevector(four[0], four[2], 1, 3, 5, 7);
+        four[0] = __builtin_shufflevector(four[0], four[2], 0, 2, 4, 6);
+        join_lanes<Core>(four[0], odd);
+        *reinterpret_cast<Vector<double, 4>*>(sums + pair) = four[0];
+    }
+    for (; pair < count; ++pair) sums[pair] = fold<Core>(lanes[pair]);
 }
 
 /// One pair's chunk in fp64, from fp32 rows: what stands in for a chunk whose squares fp32 cannot hold.
 ADABET_INLINE double redo_in_double(const float* a, const float* b, std::size_t steps) {
-    double sums[chain::lanes] = {};
+    alignas(64) double sums[chain::lanes] = {};
     for (std::size_t step = 0; step < steps; ++step)
         for (std::size_t l = 0; l < chain::lanes; ++l) {
             const std::size_t k = step * chain::lanes + l;
@@ -61,15 +108,19 @@ ADABET_INLINE double redo_in_double(const float* a, const float* b, std::size_t 
     return fold<SumOfSquares>(sums);
 }
 
-/// Plain chains, for processors whose instructions say what chain.hpp says.
+/// Plain chains, for processors whose instructions say what chain.hpp says: W lanes in each pass.
 template <std::size_t W, std::size_t A, std::size_t B>
 struct Direct {
     static constexpr std::size_t rows_a = A;
     static constexpr std::size_t rows_b = B;
+    static constexpr std::size_t passes = chain::lanes / W;
 
     template <class Core, class T>
-    ADABET_INLINE void run(const ChunkBlock<T>& block, std::size_t i, std::size_t j, T (*lanes)[chain::lanes]) {
-        run_chains<Core, W, A, B>(block.a + i * block.ld, block.b + j * block.ld, block.ld, block.steps, lanes);
+    ADABET_INLINE void run(const ChunkBlock<T>& block, std::size_t i, std::size_t j, std::size_t pass,
+                           T (*lanes)[chain::lanes]) {
+        const std::size_t first = pass * W;
+        run_chains<Core, W, A, B>(block.a + i * block.ld + first, block.b + j * block.ld + first, block.ld, block.steps,
+                                  reinterpret_cast<T(*)[chain::lanes]>(lanes[0] + first));
     }
 };
 
@@ -97,37 +148,58 @@ private:
     std::size_t at_ = 0;
 };
 
+/// Folds the lanes of a tile of pairs and joins what comes of them into the block's sums.
+template <class Core, std::size_t A, std::size_t B, class T>
+ADABET_INLINE void end_tile(const ChunkBlock<T>& block, std::size_t i, std::size_t j, const T (*lanes)[chain::lanes]) {
+    alignas(64) double sums[A * B];
+    fold_all<Core, A * B>(lanes, sums);
+    unsigned lost = 0;
+    if constexpr (sizeof(T) == sizeof(float))
+        for (std::size_t pair = 0; pair < A * B; ++pair) lost |= chain::is_kept(sums[pair]) ? 0U : 1U;
+    const bool whole = i + A <= block.n_a && j + B <= block.n_b;
+    if (whole && lost == 0) {
+        for (std::size_t r = 0; r < A; ++r)
+            for (std::size_t c = 0; c < B; ++c) {
+                double& sum = block.sums[(i + r) * block.ld_sums + j + c];
+                sum = Core::join(sum, sums[r * B + c]);
+            }
+        return;
+    }
+    for (std::size_t pair = 0; pair < A * B; ++pair) {
+        const std::size_t row = i + pair / B;
+        const std::size_t column = j + pair % B;
+        if (row >= block.n_a || column >= block.n_b) continue;
+        if constexpr (sizeof(T) == sizeof(float)) {
+            if (!chain::is_kept(sums[pair])) {
+                const bool tiny = ((block.marks_a[row] | block.marks_b[column]) & mark_tiny) != 0;
+                if (sums[pair] != 0.0 || tiny)
+                    sums[pair] = redo_in_double(block.a + row * block.ld, block.b + column * block.ld, block.steps);
+            }
+        }
+        double& sum = block.sums[row * block.ld_sums + column];
+        sum = Core::join(sum, sums[pair]);
+    }
+}
+
 template <class Core, class Chains, class T>
 ADABET_INLINE void sum_block(const ChunkBlock<T>& block) {
     constexpr std::size_t A = Chains::rows_a;
     constexpr std::size_t B = Chains::rows_b;
-    alignas(64) T lanes[A * B][chain::lanes];
-    double sums[A * B];
+    // In each pass the rows of a stay in the first-level cache while so many tiles go by.
+    constexpr std::size_t at_a_time = 4;
+    alignas(64) T lanes[at_a_time][A * B][chain::lanes];
     Chains chains;
     Walk walk(block.ahead);
     const std::size_t tiles = (block.n_a / A + 1) * (block.n_b / B + 1);
     const std::size_t lines_a_tile = (block.diagonal ? 2 : 1) * walk.lines() / tiles + 1;
     for (std::size_t i = 0; i < block.n_a; i += A) {
         const std::size_t first_j = block.diagonal ? (i + 1) / B * B : 0;
-        for (std::size_t j = first_j; j < block.n_b; j += B) {
-            walk.ask_for(lines_a_tile);
-            chains.template run<Core>(block, i, j, lanes);
-            for (std::size_t pair = 0; pair < A * B; ++pair) sums[pair] = fold<Core>(lanes[pair]);
-            for (std::size_t pair = 0; pair < A * B; ++pair) {
-                const std::size_t row = i + pair / B;
-                const std::size_t column = j + pair % B;
-                if (row >= block.n_a || column >= block.n_b) continue;
-                if constexpr (sizeof(T) == sizeof(float)) {
-                    if (!chain::is_kept(sums[pair])) {
-                        const bool tiny = ((block.marks_a[row] | block.marks_b[column]) & mark_tiny) != 0;
-                        if (sums[pair] != 0.0 || tiny)
-                            sums[pair] =
-                                redo_in_double(block.a + row * block.ld, block.b + column * block.ld, block.steps);
-                    }
-                }
-                double& sum = block.sums[row * block.ld_sums + column];
-                sum = Core::join(sum, sums[pair]);
-            }
+        for (std::size_t j0 = first_j; j0 < block.n_b; j0 += at_a_time * B) {
+            const std::size_t here = std::min(at_a_time, chain::ceil_div(block.n_b - j0, B));
+            walk.ask_for(here * lines_a_tile);
+            for (std::size_t pass = 0; pass < Chains::passes; ++pass)
+                for (std::size_t t = 0; t < here; ++t) chains.template run<Core>(block, i, j0 + t * B, pass, lanes[t]);
+            for (std::size_t t = 0; t < here; ++t) end_tile<Core, A, B>(block, i, j0 + t * B, lanes[t]);
         }
     }
 }

@@ -127,9 +127,11 @@ class Emulated {
 public:
     static constexpr std::size_t rows_a = 1;
     static constexpr std::size_t rows_b = B;
+    static constexpr std::size_t passes = 1;
 
     template <class Core>
-    ADABET_INLINE void run(const ChunkBlock<float>& block, std::size_t i, std::size_t j, float (*lanes)[chain::lanes]) {
+    ADABET_INLINE void run(const ChunkBlock<float>& block, std::size_t i, std::size_t j, std::size_t,
+                           float (*lanes)[chain::lanes]) {
         const float* a = block.a + i * block.ld;
         const float* b = block.b + j * block.ld;
         unsigned marks = block.marks_a[i];

@@ -32,8 +32,11 @@ struct Ahead {
     std::size_t rows = 0;
 };
 
+/// Rows beyond a block's last that a kernel may read, whatever stands there: tiles are up to 4 rows by 4.
+inline constexpr std::size_t rows_beyond = 3;
+
 /// The pairs of rows a[0, n_a) and b[0, n_b), one chunk of columns. Rows are `ld` elements apart, 64-byte aligned, padded
-/// with zeros to whole steps; rows up to the next multiple of 4 may be read, and their sums written.
+/// with zeros to whole steps.
 template <class T>
 struct ChunkBlock {
     const T* a;

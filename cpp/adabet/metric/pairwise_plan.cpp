@@ -63,7 +63,7 @@ PairwisePlan plan_pairwise(const PointCloud& points, Metric metric, std::size_t 
     const std::size_t element = plan.in_float ? sizeof(float) : sizeof(double);
     const std::size_t columns = std::min(round_up(points.d, chain::lanes), chain::chunk_columns);
     plan.panel_ld = plan.narrow ? plan.block + 8 : columns + 64 / element;
-    plan.panel_elements = plan.panel_ld * (plan.narrow ? points.d : plan.block);
+    plan.panel_elements = plan.panel_ld * (plan.narrow ? points.d : plan.block + rows_beyond);
     plan.sums = plan.block * plan.block;
 
     const std::size_t panel_bytes = plan.panel_elements * element + plan.block;

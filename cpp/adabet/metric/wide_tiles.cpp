@@ -22,7 +22,7 @@ template <class T>
 
 template <class T>
 [[nodiscard]] std::size_t reader_bytes(std::size_t d) {
-    const std::size_t rows = most_rows + panel_columns;
+    const std::size_t rows = most_rows + panel_columns + 2 * rows_beyond;
     const std::size_t n_sums = chain::n_groups(d) > 1 ? 2 : 1;
     return rows * (panel_ld<T>(d) * sizeof(T) + 1) + n_sums * most_rows * most_columns * sizeof(double);
 }
@@ -36,8 +36,8 @@ public:
           metric_(points.metric()),
           d_(source_.points.d),
           chunks_(chain::n_chunks(d_)),
-          rows_(panel_ld<T>(d_), panel_ld<T>(d_) * most_rows, most_rows, budget),
-          columns_(panel_ld<T>(d_), panel_ld<T>(d_) * panel_columns, panel_columns, budget),
+          rows_(panel_ld<T>(d_), panel_ld<T>(d_) * (most_rows + rows_beyond), most_rows, budget),
+          columns_(panel_ld<T>(d_), panel_ld<T>(d_) * (panel_columns + rows_beyond), panel_columns, budget),
           sums_(make_buffer<double>(budget, most_rows * most_columns)),
           group_(make_buffer<double>(budget, chain::n_groups(d_) > 1 ? most_rows * most_columns : 0)) {}
 
