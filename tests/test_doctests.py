@@ -26,9 +26,10 @@ def test_examples_of_module(name: str) -> None:
     assert doctest.testmod(module, optionflags=OPTIONS).failed == 0, "see the captured output"
 
 
-def test_examples_of_readme() -> None:
-    readme = Path(__file__).parents[1] / "README.md"
-    results = doctest.testfile(str(readme), module_relative=False, optionflags=OPTIONS)
+@pytest.mark.parametrize("name", ["README.md", "docs/training.md"])
+def test_examples_of_texts(name: str) -> None:
+    text = Path(__file__).parents[1] / name
+    results = doctest.testfile(str(text), module_relative=False, optionflags=OPTIONS)
     assert results.attempted > 10
     assert results.failed == 0, "see the captured output"
 

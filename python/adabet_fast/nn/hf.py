@@ -34,6 +34,9 @@ class AdaBetCallback(TrainerCallback):
     output folder. Where that folder holds a checkpoint, the saved selection is read instead of choosing anew: training
     that resumes goes on with the same layers, and the optimizer's state fits.
 
+    With reentrant gradient checkpointing, embeddings are made to require gradients (``enable_input_require_grads``): a
+    block none of whose inputs needs a gradient would give none to its own layers.
+
     Parameters
     ----------
     batches
@@ -95,6 +98,9 @@ class AdaBetCallback(TrainerCallback):
             self.selection = select_layers(model, self.batches or (), self.rho, **self.how)
             self.source = "chosen"
         self.selection.apply(model, channels=self.channels)
+        if _checkpoints_reentrantly(args):
+            enable: Any = model.enable_input_require_grads
+            enable()  # else a block above frozen layers gets no gradient
         if args.should_save and self.source != str(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self.selection.to_json(path)
@@ -123,3 +129,11 @@ class AdaBetCallback(TrainerCallback):
                 f"the optimizer does not have '{missing[0]}', which is to be trained: it was built before the "
                 "selection was applied; let the Trainer build it"
             )
+
+
+def _checkpoints_reentrantly(args: Any) -> bool:
+    for name in ("activation_checkpointing", "gradient_checkpointing"):  # since and before transformers 5
+        if getattr(args, name, None):
+            chosen = getattr(args, f"{name}_kwargs", None) or {}
+            return bool(chosen.get("use_reentrant", not hasattr(args, "activation_checkpointing")))
+    return False
