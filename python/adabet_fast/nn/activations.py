@@ -219,7 +219,8 @@ def masked_mean(activations: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     Returns
     -------
     torch.Tensor
-        Shape (samples, ...), summed in float32 at least.
+        Shape (samples, ...), float32 or float64. Summed in float64: the mean of equal vectors is the vector itself,
+        however many there are, so that rounding makes no loops.
 
     Examples
     --------
@@ -232,7 +233,9 @@ def masked_mean(activations: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         raise InvalidInputError(
             f"mask: sample {int((counts == 0).flatten().nonzero()[0])} of a batch has no position left"
         )
-    return torch.where(weights, wide, torch.zeros((), dtype=wide.dtype, device=wide.device)).sum(dim=1) / counts
+    kept = torch.where(weights, wide, torch.zeros((), dtype=wide.dtype, device=wide.device))
+    exact = wide.dtype if wide.device.type == "mps" else torch.float64  # which MPS does not have
+    return (kept.sum(dim=1, dtype=exact) / counts).to(wide.dtype)
 
 
 def masked_max(activations: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
