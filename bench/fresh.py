@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -130,5 +131,7 @@ class _Watch:
         said = [line for line in self.errors.read().decode(errors="replace").splitlines() if line.strip()]
         last = said[-1].strip()[:200] if said else ""
         if code < 0:
-            last = f"killed by {signal.Signals(-code).name}" + (f" ({last})" if last else "")
+            # The innermost Python frame of faulthandler's report, without the folders of this machine.
+            frames = [re.sub(r'File ".*/([^/"]+)"', r"\1", line.strip()) for line in said if 'File "' in line]
+            last = f"killed by {signal.Signals(-code).name}" + (f" ({frames[0]})" if frames else "")
         return self._stopped("failed", last or f"ended with exit status {code}")

@@ -9,6 +9,7 @@ stand in.
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import gc
 import importlib
 import json
@@ -80,6 +81,7 @@ def die_with_parent() -> None:
 
 def main(job: str, arguments: str, descriptor: str) -> None:
     die_with_parent()
+    faulthandler.enable()  # a crash says where
     with os.fdopen(int(descriptor), "w", buffering=1) as pipe:
 
         def send(**message: Any) -> None:

@@ -173,9 +173,11 @@ def test_the_most_frugal_peer() -> None:
     rivals = [rival for rival in RIVALS if rival.name in ("GUDHI", "ripser.py")]
     assert runner.most_frugal(store, "x", rivals) is None
     store.data["clouds"]["x"] = {"GUDHI": runs(run("time", size=10)), "ripser.py": runs(run(size=70))}
+    assert runner.most_frugal(store, "x", rivals) == ("GUDHI", 10 * MIB, True)  # it would have needed that at least
+    store.data["clouds"]["x"] = {"GUDHI": runs(run(size=90)), "ripser.py": runs(run("time", size=700))}
+    assert runner.most_frugal(store, "x", rivals) == ("GUDHI", 90 * MIB, False)
+    store.data["clouds"]["x"] = {"GUDHI": runs(run("failed", size=10)), "ripser.py": runs(run(size=70))}
     assert runner.most_frugal(store, "x", rivals) == ("ripser.py", 70 * MIB, False)
-    store.data["clouds"]["x"] = {"GUDHI": runs(run("time", size=10)), "ripser.py": runs(run("time", size=70))}
-    assert runner.most_frugal(store, "x", rivals) == ("GUDHI", 10 * MIB, True)
 
 
 def test_results_of_another_machine_or_build_are_not_mixed(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.fresh import ROOT
 from bench.peers import cases, report
+from bench.peers.rivals import BY_NAME
 from bench.peers.runner import Options, run_all, wrongs
 from bench.peers.store import OURS, OURS_ONE, OURS_QUARTER, OtherMachineError, Store
 
@@ -36,6 +37,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         default=30.0,
         help="also compare on our matrix below this time (default: 30 s)",
     )
+    parser.add_argument("--peers", nargs="*", metavar="WHO", help="only these peers, by the names in the table")
     parser.add_argument("--fresh", action="store_true", help="forget all results first")
     parser.add_argument("--again", nargs="*", default=[], metavar="WHO", help="forget the results of these first")
     parser.add_argument("--ours-again", action="store_true", help="measure adabet_fast anew, keep the peers")
@@ -46,6 +48,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         options.names = cases.chosen(options.clouds)
     except ValueError as error:
         parser.error(str(error))
+    for who in options.peers or []:
+        if who not in BY_NAME:
+            parser.error(f"no peer is called {who!r}: {', '.join(BY_NAME)}")
     for name in ("seconds", "memory", "rounds"):
         if getattr(options, name) <= 0:
             parser.error(f"--{name} is {getattr(options, name)}, expected a positive number")
@@ -78,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
             "exact_below": options.exact_below,
         }
         try:
-            run_all(given.names, store, options, say)
+            run_all(given.names, store, options, say, given.peers)
         finally:
             store.save()
             report.write(store, given.docs)

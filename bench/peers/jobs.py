@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,14 +29,16 @@ def data_of(name: str) -> Data:
 
 def tiny(data: Data) -> Data:
     """The same kind of input, of a dozen points: first calls import modules and start threads."""
+    first = data.clouds[0]
     if data.kind == "graph":
         from scipy.sparse import coo_matrix
 
         i, j = np.triu_indices(WARM_POINTS, 1)
-        return Data("graph", [coo_matrix((np.sqrt(1.0 + i + j), (i, j)), shape=(WARM_POINTS, WARM_POINTS))])
-    sides = slice(0, WARM_POINTS)
-    cut = (sides, sides) if data.kind == "matrix" else (sides,)
-    return Data(data.kind, [np.ascontiguousarray(data.clouds[0][cut])], data.threshold)
+        first = coo_matrix((np.sqrt(1.0 + i + j), (i, j)), shape=(WARM_POINTS, WARM_POINTS))
+    else:
+        sides = slice(0, WARM_POINTS)
+        first = np.ascontiguousarray(first[(sides, sides) if data.kind == "matrix" else sides])
+    return replace(data, clouds=[first], notes={})
 
 
 def peer(arguments: dict[str, Any], meter: Meter) -> dict[str, Any]:
@@ -43,11 +47,12 @@ def peer(arguments: dict[str, Any], meter: Meter) -> dict[str, Any]:
 
     data = data_of(arguments["case"])
     if arguments.get("matrix") and data.kind == "points":
-        data = Data("matrix", [adabet_fast.pairwise_distances(x) for x in data.clouds], data.threshold)
+        data = replace(data, kind="matrix", clouds=[adabet_fast.pairwise_distances(x) for x in data.clouds])
     if arguments.get("matrix") and data.kind == "graph":
         lengths = data.clouds[0]
         lengths.data = lengths.data.astype(np.float32).astype(np.float64)
     prepare = BY_NAME[arguments["peer"]].prepare
+    data = replace(data, folder=str(Path(arguments["answer"]).parent))
     prepare(tiny(data))()
     found = meter.measure(prepare(data), rounds=1 if arguments.get("matrix") else arguments["rounds"])
     answers.save(arguments["answer"], found)

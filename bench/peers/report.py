@@ -114,7 +114,8 @@ def markdown(store: Store) -> str:
         _table(clouds, columns),
         "## Memory at 4,000 points",
         "The most frugal peer's extra MiB, and ours with `max_memory` set to a quarter of it: the engine's\n"
-        "counted bytes beyond input and output, and the resident size beside them.",
+        "counted bytes beyond input and output, and the resident size beside them. `>`: what that peer had taken when\n"
+        "it was stopped.",
         _memory(clouds),
         _footnotes(data, clouds),
         "![times](peers.svg)",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +19,7 @@ class Data:
     kind: str  # "points", "matrix" or "graph"
     clouds: list[Any]
     threshold: float = np.inf
+    folder: str = "."  # for files; whoever starts the process takes it away, also where the process was killed
     notes: dict[str, float] = field(default_factory=dict)
 
 
@@ -84,27 +83,25 @@ def _pydory(n_threads: int) -> Callable[[Data], Call]:
 
     def prepare(data: Data) -> Call:
         import pydory
-        from scipy.spatial.distance import pdist, squareform
+        from scipy.spatial.distance import cdist, pdist, squareform
 
-        memory = Path("/dev/shm")
-        folder = tempfile.mkdtemp(prefix="dory", dir=memory if memory.is_dir() else None)
-        source, target = f"{folder}/input.csv", f"{folder}/"
+        source, target = f"{data.folder}/input.csv", f"{data.folder}/"
 
         def one(x: Any) -> Any:
             threshold, filetype = data.threshold, 2
-            lines: Iterable[str]
             if data.kind == "graph":
-                lines = _edge_lines(x.row, x.col, x.data)
+                _write(source, _edge_lines(x.row, x.col, x.data))
+            elif data.kind == "points" and 4 * x.shape[1] <= len(x):
+                blocks = (cdist(x[start : start + 256], x) for start in range(0, len(x), 256))
+                threshold = min(threshold, min(float(block.max(axis=1).min()) for block in blocks))
+                filetype = 1
+                _write(source, (",".join(map(repr, row)) + "\n" for row in x.tolist()))
             else:
                 matrix = squareform(pdist(x)) if data.kind == "points" else x
                 threshold = min(threshold, float(matrix.max(axis=1).min()))
-                if data.kind == "points" and 4 * x.shape[1] <= len(x):
-                    filetype, lines = 1, (",".join(map(repr, row)) + "\n" for row in x.tolist())
-                else:
-                    i, j = np.nonzero(np.triu(matrix <= threshold, 1))
-                    lines = _edge_lines(i, j, matrix[i, j])
-            with open(source, "w") as file:
-                file.writelines(lines)
+                i, j = np.nonzero(np.triu(matrix <= threshold, 1))
+                _write(source, _edge_lines(i, j, matrix[i, j]))
+                del matrix, i, j
             # Lengths equal to it are in; of an edge file they would not be, and squares are rounded.
             limit = -1.0 if np.isinf(threshold) else threshold * (1 + 1e-12)
             start = time.perf_counter()
@@ -123,6 +120,11 @@ def _pydory(n_threads: int) -> Callable[[Data], Call]:
     return prepare
 
 
+def _write(path: str, lines: Iterable[str]) -> None:
+    with open(path, "w") as file:
+        file.writelines(lines)
+
+
 def _edge_lines(i: Any, j: Any, lengths: Any, chunk: int = 10_000) -> Iterator[str]:
     """`i,j,length` for each edge; formatted by the thousand, which is what text takes least for."""
     for start in range(0, len(lengths), chunk):
@@ -132,12 +134,12 @@ def _edge_lines(i: Any, j: Any, lengths: Any, chunk: int = 10_000) -> Iterator[s
         yield ("%d,%d,%r\n" * (len(flat) // 3)) % tuple(flat)
 
 
-# From the usually fastest to the slowest: where --patience is given, the first ones set the measure.
+# From the usually fastest of large clouds to the slowest: where --patience is given, the first ones set the measure.
 RIVALS = [
-    Rival("GUDHI", "gudhi", "gudhi.sklearn", _gudhi(0)),
-    Rival("GUDHI 2 jobs", "gudhi", "gudhi.sklearn", _gudhi(0, n_jobs=2), batch_only=True),
     Rival("pydory 2 thr", "pydory", "pydory", _pydory(2)),
     Rival("pydory 1 thr", "pydory", "pydory", _pydory(1)),
+    Rival("GUDHI", "gudhi", "gudhi.sklearn", _gudhi(0)),
+    Rival("GUDHI 2 jobs", "gudhi", "gudhi.sklearn", _gudhi(0, n_jobs=2), batch_only=True),
     Rival("giotto-ph 2 thr", "giotto-ph", "gph", _giotto(2, False)),
     Rival("giotto-ph 1 thr", "giotto-ph", "gph", _giotto(1, False)),
     Rival("ripser.py", "ripser", "ripser", _ripser),

@@ -69,7 +69,8 @@ class Case:
 
     def run(self) -> None:
         """Rounds of all in turn, so that what disturbs the machine disturbs all; then exactness, then memory."""
-        with tempfile.TemporaryDirectory() as folder:
+        memory = Path("/dev/shm")  # pydory reads text: not from a disk
+        with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
             self.folder = Path(folder)
             for turn in range(self.options.rounds):
                 self._ours(OURS, turn)
@@ -175,26 +176,28 @@ class Case:
 
 
 def most_frugal(store: Store, name: str, rivals: list[Rival]) -> tuple[str, int, bool] | None:
-    """The peer with the least peak, of those that finished; of the others only if none did, as a lower bound."""
+    """The peer with the least peak, and whether it was stopped.
+
+    What a stopped peer had taken until then counts too: it would have needed that at least, so the claim is the harder.
+    """
     peaks = {}
     for rival in rivals:
         record = store.record(name, rival.name)
         if record["runs"] and not wrong(record) and record["runs"][0]["status"] != "failed":
             peaks[rival.name] = peak(record)
-    done = {who: size for who, (size, bound) in peaks.items() if not bound}
-    from_all = done or {who: size for who, (size, _) in peaks.items()}
-    if not from_all:
+    if not peaks:
         return None
-    who = min(from_all, key=lambda name: from_all[name])
-    return who, from_all[who], not done
+    who = min(peaks, key=lambda name: peaks[name])
+    return who, *peaks[who]
 
 
-def run_all(names: list[str], store: Store, options: Options, say: Say) -> None:
+def run_all(names: list[str], store: Store, options: Options, say: Say, only: list[str] | None = None) -> None:
+    """All of these clouds; peers that are not installed are said and noted."""
     unavailable = missing(RIVALS)
     store.data["missing"] = unavailable
     for who, reason in unavailable.items():
         say(f"not installed: {who}: {reason}")
-    rivals = [rival for rival in RIVALS if rival.name not in unavailable]
+    rivals = [rival for rival in RIVALS if rival.name not in unavailable and (only is None or rival.name in only)]
     for index, name in enumerate(names, 1):
         say(f"{index}/{len(names)} {name}")
         Case(name, rivals, store, options, say).run()
