@@ -7,12 +7,22 @@
 
 namespace adabet {
 
+/// How far a call has come.
+struct Progress {
+    std::size_t edges = 0;   ///< looked at, in the order of the filtration
+    std::size_t births = 0;  ///< classes that are born in all
+    std::size_t alive = 0;   ///< of these, not dead yet
+    double radius = 0;       ///< length of the last edge
+};
+
 /// How a call runs: threads, memory, and how it can be interrupted.
 struct Execution {
     MemoryBudget& budget;
     int n_threads = 1;
     /// Called on the calling thread at least every 50 ms or so of work; throws (Cancelled, say) to stop.
     std::function<void()> checkpoint = {};
+    /// Called on the calling thread now and then; may throw to stop.
+    std::function<void(const Progress&)> report = {};
 
     void check() const {
         if (checkpoint) checkpoint();

@@ -63,12 +63,12 @@ py::array canonical_matrix(const py::object& x, const std::string& dtype, int n_
     return with_real(dtype, [&](auto kind) -> py::array {
         using Real = decltype(kind);
         const std::size_t n = input.n();
-        refuse_beyond_budget(fixed_bytes(n, false, sizeof(Real)), n, call.execution);
+        refuse_beyond_budget(square_bytes(n, sizeof(Real)), n, call.execution);
         py::array_t<Real> out({static_cast<py::ssize_t>(n), static_cast<py::ssize_t>(n)});
         Real* const to = out.mutable_data();
         const GilReleased no_gil;
-        const MatrixInput<Real> matrix = input.distances<Real>(Metric::euclidean, call.execution);
-        for (std::size_t i = 0; i < n; ++i) std::copy_n(matrix.matrix().row(i), n, to + i * n);
+        const HeldDistances<Real> held = input.distances<Real>(Metric::euclidean, call.execution, PlanKind::dense);
+        for (std::size_t i = 0; i < n; ++i) std::copy_n(held.distances().matrix().row(i), n, to + i * n);
         return out;
     });
 }

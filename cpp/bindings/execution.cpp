@@ -20,14 +20,16 @@ namespace {
 
 constexpr int most_threads = 1024;
 
-class SignalCheck {
+/// Lets something that needs the GIL happen now and then.
+class Seldom {
 public:
-    void operator()() {
+    template <class Body>
+    void run(const Body& body) {
         const auto now = Clock::now();
         if (now - last_ < std::chrono::milliseconds(50)) return;
         {
             const py::gil_scoped_acquire gil;
-            if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+            body();
         }
         last_ = Clock::now();
     }
@@ -37,6 +39,13 @@ private:
     Clock::time_point last_ = Clock::now();
 };
 
+std::function<void(const Progress&)> report_to(const py::object& callback) {
+    if (callback.is_none()) return {};
+    return [seldom = Seldom(), function = py::handle(callback)](const Progress& now) mutable {
+        seldom.run([&] { function(now.edges, now.births, now.alive, now.radius); });
+    };
+}
+
 /// Asked of `threading`, which knows who the main thread is also after a fork.
 bool in_main_thread() {
     const py::module_ threading = py::module_::import("threading");
@@ -44,8 +53,12 @@ bool in_main_thread() {
 }
 
 std::function<void()> checkpoint() {
-    if (in_main_thread()) return SignalCheck();
-    return {};
+    if (!in_main_thread()) return {};
+    return [seldom = Seldom()]() mutable {
+        seldom.run([] {
+            if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+        });
+    };
 }
 
 }  // namespace
@@ -58,8 +71,9 @@ GilReleased::~GilReleased() {
     }
 }
 
-Call::Call(std::size_t max_memory, int n_threads)
-    : budget_(max_memory), execution{budget_, std::clamp(n_threads, 1, most_threads), checkpoint()} {}
+Call::Call(std::size_t max_memory, int n_threads, const py::object& report)
+    : budget_(max_memory),
+      execution{budget_, std::clamp(n_threads, 1, most_threads), checkpoint(), report_to(report)} {}
 
 void register_execution(py::module_& module) {
     module.def("available_cores", &available_cores, "Cores that this process may use.");

@@ -27,7 +27,8 @@ private:
 /// (KeyboardInterrupt). Other threads handle no signals, so there it does nothing and waits for no GIL.
 class Call {
 public:
-    Call(std::size_t max_memory, int n_threads);
+    /// `report(edges, births, alive, radius)` is called with the GIL, at most every 50 ms; None: nothing is.
+    Call(std::size_t max_memory, int n_threads, const pybind11::object& report = pybind11::none());
 
 private:
     MemoryBudget budget_;

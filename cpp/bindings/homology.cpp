@@ -36,8 +36,8 @@ std::size_t betti1(const py::object& x, bool distance_matrix, const std::string&
     return with_real(dtype, [&](auto kind) {
         using Real = decltype(kind);
         const GilReleased no_gil;
-        const MatrixInput<Real> distances = input.distances<Real>(chosen, call.execution);
-        return count_bars<Real>(distances.matrix(), to_real<Real>(threshold), to_real<Real>(min_persistence),
+        const HeldDistances<Real> held = input.distances<Real>(chosen, call.execution);
+        return count_bars<Real>(held.distances(), to_real<Real>(threshold), to_real<Real>(min_persistence),
                                 call.execution);
     });
 }
@@ -66,8 +66,8 @@ void count_matrices(const std::vector<Input>& inputs, Real threshold, Real min_p
                     const Execution& execution) {
     for (std::size_t i = 0; i < inputs.size(); ++i) {
         try {
-            const MatrixInput<Real> distances = inputs[i].distances<Real>(Metric::euclidean, execution);
-            out[i] = count_bars(distances.matrix(), threshold, min_persistence, execution);
+            const HeldDistances<Real> held = inputs[i].distances<Real>(Metric::euclidean, execution);
+            out[i] = count_bars(held.distances(), threshold, min_persistence, execution);
         } catch (const InvalidInput& e) {
             throw InvalidInput("cloud " + std::to_string(i) + ": " + e.what());
         }
@@ -93,7 +93,9 @@ py::array_t<std::int64_t> betti1_batch(const py::object& xs, bool distance_matri
         std::vector<PointCloud> clouds;
         clouds.reserve(inputs.size());
         for (const Input& input : inputs) {
-            refuse_beyond_budget(fixed_bytes(input.points(), chosen, sizeof(Real), 1), input.n(), call.execution);
+            const MemoryPlan needs =
+                plan_for_points(input.points(), chosen, sizeof(Real), 1, max_memory, PlanKind::dense);
+            refuse_beyond_budget(needs.fixed, input.n(), call.execution);
             clouds.push_back(input.points());
         }
         adabet::betti1_batch<Real>(clouds, chosen, to_real<Real>(threshold), to_real<Real>(min_persistence),
@@ -136,6 +138,7 @@ py::array h0_array(const Barcode<Real>& barcode) {
 py::dict stats_dict(const Stats& stats, double seconds_distances, std::size_t peak_bytes) {
     py::dict out;
     out["seconds_distances"] = seconds_distances;
+    out["seconds_survey"] = stats.seconds_survey;
     out["seconds_rng"] = stats.seconds_rng;
     out["seconds_edges"] = stats.seconds_edges;
     out["seconds_lunes"] = stats.seconds_lunes;
@@ -147,11 +150,20 @@ py::dict stats_dict(const Stats& stats, double seconds_distances, std::size_t pe
     return out;
 }
 
+PlanChoice plan_from_name(const std::string& name) {
+    if (name == "auto") return {};
+    if (name == "dense") return PlanKind::dense;
+    if (name == "streamed") return PlanKind::streamed;
+    throw InvalidInput("plan is '" + name + "', expected 'auto', 'dense' or 'streamed'");
+}
+
 py::dict h1(const py::object& x, bool distance_matrix, const std::string& metric, double threshold,
-            const std::string& dtype, int n_threads, std::size_t max_memory) {
+            const std::string& dtype, int n_threads, std::size_t max_memory, const std::string& plan,
+            const py::object& report) {
     const Input input(x, distance_matrix);
     const Metric chosen = metric_from_name(metric);
-    const Call call(max_memory, n_threads);
+    const Call call(max_memory, n_threads, report);
+    std::string kept;
     return with_real(dtype, [&](auto kind) {
         using Real = decltype(kind);
         std::optional<Barcode<Real>> barcode;
@@ -159,9 +171,10 @@ py::dict h1(const py::object& x, bool distance_matrix, const std::string& metric
         {
             const GilReleased no_gil;
             const auto start = std::chrono::steady_clock::now();
-            const MatrixInput<Real> distances = input.distances<Real>(chosen, call.execution);
+            const HeldDistances<Real> held = input.distances<Real>(chosen, call.execution, plan_from_name(plan));
+            kept = held.distances().is_resident() ? "dense" : "streamed";
             seconds_distances = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-            barcode = adabet::h1(distances.matrix(), to_real<Real>(threshold), call.execution);
+            barcode = adabet::h1(held.distances(), to_real<Real>(threshold), call.execution, held.order());
         }
         py::dict out;
         out["intervals"] = intervals_array(barcode->intervals);
@@ -170,25 +183,28 @@ py::dict h1(const py::object& x, bool distance_matrix, const std::string& metric
         out["h0"] = h0_array(*barcode);
         out["n"] = input.n();
         out["enclosing_radius"] = static_cast<double>(barcode->enclosing_radius);
+        out["plan"] = kept;
         out["stats"] = stats_dict(barcode->stats, seconds_distances, call.execution.budget.peak());
         return out;
     });
 }
 
-std::size_t plan_bytes(std::size_t n, std::optional<std::size_t> d, const std::string& metric, const std::string& dtype,
-                       int n_threads) {
+py::tuple plan(std::size_t n, std::optional<std::size_t> d, const std::string& metric, const std::string& dtype,
+               int n_threads, std::size_t max_memory) {
     const Metric chosen = metric_from_name(metric);
-    return with_real(dtype, [&](auto kind) {
+    const MemoryPlan found = with_real(dtype, [&](auto kind) {
         const std::size_t real_size = sizeof(kind);
-        if (!d) return fixed_bytes(n, false, real_size);
-        std::size_t most = 0;  // over the scalar types, whose conversions need different memory
+        if (!d) return plan_for_matrix(n, false, real_size, n_threads, max_memory);
+        MemoryPlan most;  // over the scalar types, whose conversions need different memory
         for (const ScalarType scalar :
              {ScalarType::float16, ScalarType::float32, ScalarType::float64, ScalarType::int64}) {
             const PointCloud points{nullptr, scalar, n, *d, static_cast<std::ptrdiff_t>(*d), 1};
-            most = std::max(most, fixed_bytes(points, chosen, real_size, n_threads));
+            const MemoryPlan one = plan_for_points(points, chosen, real_size, n_threads, max_memory);
+            if (one.fixed >= most.fixed) most = one;
         }
         return most;
     });
+    return py::make_tuple(found.kind == PlanKind::dense ? "dense" : "streamed", found.fixed);
 }
 
 }  // namespace
@@ -201,11 +217,12 @@ void register_homology(py::module_& module) {
                py::arg("metric"), py::arg("threshold"), py::arg("min_persistence"), py::arg("dtype"),
                py::arg("n_threads"), py::arg("max_memory"), "betti1 of each cloud of a list, or of a stack (b, n, d).");
     module.def("h1", &h1, py::arg("x"), py::kw_only(), py::arg("distance_matrix"), py::arg("metric"),
-               py::arg("threshold"), py::arg("dtype"), py::arg("n_threads"), py::arg("max_memory"),
-               "The barcode: intervals, birth_edges, death_edges, h0, n, enclosing_radius, stats.");
-    module.def("fixed_bytes", &plan_bytes, py::arg("n"), py::arg("d"), py::kw_only(), py::arg("metric"),
-               py::arg("dtype"), py::arg("n_threads"),
-               "Bytes of the dense plan that follow from n and d (None: a distance matrix that is copied) alone.");
+               py::arg("threshold"), py::arg("dtype"), py::arg("n_threads"), py::arg("max_memory"), py::arg("plan"),
+               py::arg("report"),
+               "The barcode: intervals, birth_edges, death_edges, h0, n, enclosing_radius, plan, stats.");
+    module.def("plan", &plan, py::arg("n"), py::arg("d"), py::kw_only(), py::arg("metric"), py::arg("dtype"),
+               py::arg("n_threads"), py::arg("max_memory"),
+               "The plan for n points in d coordinates (None: a distance matrix that is copied), and its fixed bytes.");
 }
 
 }  // namespace adabet::bindings

@@ -7,23 +7,12 @@
 #include <utility>
 
 #include "adabet/errors.hpp"
-#include "adabet/persistence/limits.hpp"
 
 namespace py = pybind11;
 
 namespace adabet::bindings {
 
 namespace {
-
-constexpr std::size_t unbounded = std::numeric_limits<std::size_t>::max();
-// Beyond this many points n^2 doubles cannot be addressed, and products of sizes would wrap.
-constexpr std::size_t most_points = std::size_t{1} << 29;
-
-std::size_t smallest_run_bytes(std::size_t n, std::size_t real_size) {
-    return run_limits(n, real_size, true, 1, 0).fixed_bytes;
-}
-
-std::size_t add(std::size_t a, std::size_t b) { return a > unbounded - b ? unbounded : a + b; }
 
 const std::int64_t* indices(const ArrayView& view, std::size_t expected) {
     if (view.scalar != ScalarType::int64 || view.ndim != 1 || view.shape[0] != expected ||
@@ -36,24 +25,13 @@ const std::int64_t* indices(const ArrayView& view, std::size_t expected) {
 }  // namespace
 
 std::size_t square_bytes(std::size_t n, std::size_t real_size) {
-    return n > most_points ? unbounded : n * n * real_size;
-}
-
-std::size_t fixed_bytes(const PointCloud& points, Metric metric, std::size_t real_size, int n_threads) {
-    if (points.n > most_points) return unbounded;
-    return add(square_bytes(points.n, real_size),
-               std::max(pairwise_distances_bytes(points, metric, real_size, n_threads),
-                        smallest_run_bytes(points.n, real_size)));
-}
-
-std::size_t fixed_bytes(std::size_t n, bool in_place, std::size_t real_size) {
-    if (n > most_points) return unbounded;
-    return add(in_place ? 0 : square_bytes(n, real_size), smallest_run_bytes(n, real_size));
+    constexpr std::size_t most_points = std::size_t{1} << 29;
+    return n > most_points ? std::numeric_limits<std::size_t>::max() : n * n * real_size;
 }
 
 void refuse_beyond_budget(std::size_t needed, std::size_t n, const Execution& execution) {
     if (needed > execution.budget.limit()) {
-        throw BudgetExceeded(execution.budget.limit(), needed, std::to_string(n) + " points (plan: dense)");
+        throw BudgetExceeded(execution.budget.limit(), needed, std::to_string(n) + " points");
     }
 }
 
@@ -92,29 +70,40 @@ void Input::read(bool distance_matrix) {
 }
 
 template <class Real>
-MatrixInput<Real> Input::distances(Metric metric, const Execution& execution) const {
+HeldDistances<Real> Input::distances(Metric metric, const Execution& execution, PlanChoice choice) const {
+    const std::size_t limit = execution.budget.limit();
+    const auto plan_matrix = [&](bool in_place) {
+        const MemoryPlan plan = plan_for_matrix(n_, in_place, sizeof(Real), execution.n_threads, limit, choice);
+        refuse_beyond_budget(plan.fixed, n_, execution);
+        return plan;
+    };
+    MemoryBudget& budget = execution.budget;
     switch (form_) {
-        case Form::square:
-            refuse_beyond_budget(fixed_bytes(n_, true, sizeof(Real)), n_, execution);
-            if (!is_canonical<Real>(values_, execution))
-                refuse_beyond_budget(fixed_bytes(n_, false, sizeof(Real)), n_, execution);
-            return read_square<Real>(values_, execution);
+        case Form::square: {
+            MemoryPlan plan = plan_matrix(true);
+            const bool in_place = choice != PlanKind::streamed && is_canonical<Real>(values_, execution);
+            if (!in_place) plan = plan_matrix(false);
+            if (plan.kind == PlanKind::streamed)
+                return HeldDistances<Real>(matrix_tiles<Real>(values_, {}, execution), budget);
+            return HeldDistances<Real>(read_square<Real>(values_, execution), budget);
+        }
         case Form::condensed:
-            refuse_beyond_budget(fixed_bytes(n_, false, sizeof(Real)), n_, execution);
-            return read_condensed<Real>(values_, execution);
+            if (plan_matrix(false).kind == PlanKind::streamed)
+                return HeldDistances<Real>(condensed_tiles<Real>(values_, {}, execution), budget);
+            return HeldDistances<Real>(read_condensed<Real>(values_, execution), budget);
         case Form::sparse:
-            refuse_beyond_budget(fixed_bytes(n_, false, sizeof(Real)), n_, execution);
-            return read_sparse<Real>(graph_, execution);
+            choice = PlanKind::dense;
+            static_cast<void>(plan_matrix(false));
+            return HeldDistances<Real>(read_sparse<Real>(graph_, execution), budget);
         case Form::points:
             break;
     }
-    refuse_beyond_budget(fixed_bytes(values_, metric, sizeof(Real), execution.n_threads), n_, execution);
-    Buffer<Real> matrix = make_buffer<Real>(execution.budget, n_ * n_);
-    pairwise_distances(values_, metric, matrix.data(), n_, execution);
-    return MatrixInput<Real>(std::move(matrix), n_);
+    const MemoryPlan plan = plan_for_points(values_, metric, sizeof(Real), execution.n_threads, limit, choice);
+    refuse_beyond_budget(plan.fixed, n_, execution);
+    return HeldDistances<Real>(values_, metric, plan, execution);
 }
 
-template MatrixInput<float> Input::distances(Metric, const Execution&) const;
-template MatrixInput<double> Input::distances(Metric, const Execution&) const;
+template HeldDistances<float> Input::distances(Metric, const Execution&, PlanChoice) const;
+template HeldDistances<double> Input::distances(Metric, const Execution&, PlanChoice) const;
 
 }  // namespace adabet::bindings

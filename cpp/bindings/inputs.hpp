@@ -8,6 +8,8 @@
 
 #include "adabet/metric/matrix_input.hpp"
 #include "adabet/metric/pairwise.hpp"
+#include "adabet/persistence/held_distances.hpp"
+#include "adabet/persistence/plan.hpp"
 #include "bindings/arrays.hpp"
 
 namespace adabet::bindings {
@@ -23,10 +25,11 @@ public:
     [[nodiscard]] const PointCloud& points() const { return values_; }
     [[nodiscard]] std::size_t n() const { return n_; }
 
-    /// The distances in the form the engine reads. Refuses with BudgetExceeded, before anything is allocated, what n and
-    /// d alone make too large for the budget.
+    /// The distances in the form the engine reads, kept by the plan that is chosen where none is asked for. Refuses with
+    /// BudgetExceeded, before anything is allocated, what n and d alone make too large for the budget.
     template <class Real>
-    [[nodiscard]] MatrixInput<Real> distances(Metric metric, const Execution& execution) const;
+    [[nodiscard]] HeldDistances<Real> distances(Metric metric, const Execution& execution,
+                                                PlanChoice choice = {}) const;
 
 private:
     enum class Form { points, square, condensed, sparse };
@@ -43,11 +46,6 @@ private:
 
 /// Bytes of a square distance matrix. Saturates.
 [[nodiscard]] std::size_t square_bytes(std::size_t n, std::size_t real_size);
-
-/// Bytes that follow from the input's size alone: the distance matrix, unless the caller's own is read in place, and
-/// beside it the working memory of the distances or of the engine, whichever is larger. Saturates.
-[[nodiscard]] std::size_t fixed_bytes(const PointCloud& points, Metric metric, std::size_t real_size, int n_threads);
-[[nodiscard]] std::size_t fixed_bytes(std::size_t n, bool in_place, std::size_t real_size);
 
 /// Throws BudgetExceeded where `needed` is beyond the budget.
 void refuse_beyond_budget(std::size_t needed, std::size_t n, const Execution& execution);

@@ -1,5 +1,6 @@
 """The native module (pybind11). Its arguments are checked by the package's functions, not here."""
 
+from collections.abc import Callable
 from typing import Any, TypedDict
 
 import numpy as np
@@ -22,6 +23,7 @@ class _RawBarcode(TypedDict):
     h0: NDArray[np.floating[Any]]
     n: int
     enclosing_radius: float
+    plan: str
     stats: dict[str, float]
 
 def available_cores() -> int: ...
@@ -63,5 +65,7 @@ def h1(
     dtype: str,
     n_threads: int,
     max_memory: int,
+    plan: str,
+    report: Callable[[int, int, int, float], None] | None,
 ) -> _RawBarcode: ...
-def fixed_bytes(n: int, d: int | None, *, metric: str, dtype: str, n_threads: int) -> int: ...
+def plan(n: int, d: int | None, *, metric: str, dtype: str, n_threads: int, max_memory: int) -> tuple[str, int]: ...

@@ -21,7 +21,8 @@ class MemoryPlan:
     Attributes
     ----------
     plan : str
-        ``"dense"``: the full distance matrix and one row of bits a point. The one plan there is.
+        ``"dense"``: the full distance matrix and one row of bits a point. ``"streamed"``: the bits alone; distances are
+        made anew from the points, or read again from the caller's matrix, a tile at a time.
     n, d : int, int or None
         The points and their coordinates; `d` is None for a distance matrix or a graph.
     dtype : str
@@ -78,7 +79,7 @@ def estimate_memory(
         Coordinates of each. None: a distance matrix is given; it is counted as if it had to be copied, though one that
         is contiguous, symmetric and of the right precision is read in place.
     n_edges : int, optional
-        Edges of a sparse graph. The dense plan, the only one there is, needs the same memory for any number.
+        Edges of a sparse graph.
     dtype : {"float32", "float64"}, default "float32"
         Precision of the filtration values.
     n_threads : int, optional
@@ -112,8 +113,8 @@ def estimate_memory(
     name = check_dtype(dtype)
     threads = resolve_threads(n_threads)
     budget = resolve_budget(max_memory)
-    fixed = _core.fixed_bytes(n, d, metric="euclidean", dtype=name, n_threads=threads)
-    return MemoryPlan("dense", n, d, name, threads, fixed, max(0, budget - fixed), budget)
+    plan, fixed = _core.plan(n, d, metric="euclidean", dtype=name, n_threads=threads, max_memory=budget)
+    return MemoryPlan(plan, n, d, name, threads, fixed, max(0, budget - fixed), budget)
 
 
 def _size(value: object, name: str, most: int = _MOST_POINTS) -> int:

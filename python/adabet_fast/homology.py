@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from adabet_fast._backends import resolve_backend
 from adabet_fast._inputs import as_matrix, as_points, as_stack, warn_of_distances
 from adabet_fast._memory import resolve_budget
 from adabet_fast._options import DtypeName, check_dtype, check_flag, check_length, check_metric
+from adabet_fast._progress import reporting
 from adabet_fast._threads import resolve_threads
 from adabet_fast.barcode import Barcode
 from adabet_fast.errors import BackendUnavailableError, InvalidInputError
@@ -222,6 +224,7 @@ def h1(
     backend: str = "auto",
     max_memory: int | str | None = None,
     n_threads: int | None = None,
+    progress: bool | Callable[..., object] = False,
     check: str | None = None,
 ) -> Barcode:
     """Exact H1 barcode (over Z/2) of the Vietoris-Rips filtration of a point cloud or a distance matrix.
@@ -233,6 +236,10 @@ def h1(
         (n (n - 1) / 2,) or scipy sparse matrix. The kinds of arrays, and how a matrix is read, are as in `betti1`.
     distance_matrix, metric, threshold, dtype, backend, max_memory, n_threads
         As in `betti1`. Below a finite `threshold`, or where inf parts the points, bars may be essential: death = inf.
+    progress : bool or callable, default False
+        True: a tqdm bar of deaths, with the edges looked at, the classes alive and the radius, where tqdm is installed.
+        A function is called instead, by name, with ``edges``, ``births``, ``alive`` (int) and ``radius`` (float), every
+        50 ms at most, in the calling thread; what it raises ends the call.
     check : {None, "ripser"}, default None
         Also give the same float32 distance matrix to ripser.py and compare: the multisets of intervals must be equal,
         bit by bit. Needs ripser.py, and its time and memory.
@@ -286,16 +293,19 @@ def h1(
     return barcode
 
 
-def _native_barcode(x: Any, options: _Options) -> Barcode:
-    raw = _core.h1(
-        x,
-        distance_matrix=options.distance_matrix,
-        metric=options.metric,
-        threshold=options.threshold,
-        dtype=options.dtype,
-        n_threads=options.n_threads,
-        max_memory=options.max_memory,
-    )
+def _native_barcode(x: Any, options: _Options, progress: object = False) -> Barcode:
+    with reporting(progress) as report:
+        raw = _core.h1(
+            x,
+            distance_matrix=options.distance_matrix,
+            metric=options.metric,
+            threshold=options.threshold,
+            dtype=options.dtype,
+            n_threads=options.n_threads,
+            max_memory=options.max_memory,
+            plan="auto",
+            report=report,
+        )
     return Barcode(
         raw["intervals"],
         raw["h0"],
@@ -305,7 +315,7 @@ def _native_barcode(x: Any, options: _Options) -> Barcode:
         death_edges=raw["death_edges"],
         enclosing_radius=raw["enclosing_radius"],
         backend="cpu",
-        plan="dense",
+        plan=raw["plan"],
         stats=raw["stats"] | _resident(),
     )
 

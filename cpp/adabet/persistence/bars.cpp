@@ -49,6 +49,9 @@ public:
             watch.lap(stats_.seconds_lunes);
             reduction_.kill_all(chunk, classifier_.critical());
             watch.lap(stats_.seconds_columns);
+            if (execution_.report)
+                execution_.report(
+                    {stats_.edges, stats_.births, reduction_.alive(), static_cast<double>(chunk.back().length())});
         }
     }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 #include "adabet/persistence/bars.hpp"
 #include "adabet/persistence/births.hpp"
@@ -30,10 +31,26 @@ void write_sorted(Buffer<Bar<Real>> bars, Barcode<Real>& barcode) {
     }
 }
 
+/// Ends become the rows they stand for.
+template <class Real>
+void rename(Buffer<Bar<Real>>& bars, std::span<const Vertex> order) {
+    const auto row = [&](Vertex v) { return order[static_cast<std::size_t>(v)]; };
+    for (Bar<Real>& bar : bars) {
+        const Vertex x = row(bar.birth.a);
+        const Vertex y = row(bar.birth.b);
+        bar.birth = {bar.birth.key, std::max(x, y), std::min(x, y)};
+        if (bar.death_edge.a < 0) continue;
+        const Vertex u = row(bar.death_edge.a);
+        const Vertex v = row(bar.death_edge.b);
+        bar.death_edge = {std::min(u, v), std::max(u, v)};
+    }
+}
+
 }  // namespace
 
 template <class Real>
-Barcode<Real> h1(const Distances<Real>& distances, Real threshold, const Execution& execution) {
+Barcode<Real> h1(const Distances<Real>& distances, Real threshold, const Execution& execution,
+                 std::span<const Vertex> order) {
     Barcode<Real> barcode;
     Stopwatch watch;
     const RunLimits limits = run_limits(distances.n(), sizeof(Real), distances.is_resident(), execution);
@@ -48,12 +65,14 @@ Barcode<Real> h1(const Distances<Real>& distances, Real threshold, const Executi
         if (length > 0) barcode.h0_deaths.push_back(length);
     barcode.stats.births = births.size();
     watch.lap(barcode.stats.seconds_rng);
-    write_sorted(find_bars(distances, survey, births, window, limits, barcode.stats, execution), barcode);
+    Buffer<Bar<Real>> bars = find_bars(distances, survey, births, window, limits, barcode.stats, execution);
+    if (!order.empty()) rename(bars, order);
+    write_sorted(std::move(bars), barcode);
     barcode.stats.peak_bytes = execution.budget.peak();
     return barcode;
 }
 
-template Barcode<float> h1(const Distances<float>&, float, const Execution&);
-template Barcode<double> h1(const Distances<double>&, double, const Execution&);
+template Barcode<float> h1(const Distances<float>&, float, const Execution&, std::span<const Vertex>);
+template Barcode<double> h1(const Distances<double>&, double, const Execution&, std::span<const Vertex>);
 
 }  // namespace adabet

@@ -27,7 +27,8 @@ class Reduction {
 public:
     Reduction(const Filtration<Real>& filtration, const Births<Real>& births, Stats& stats, const Execution& execution);
 
-    [[nodiscard]] bool all_dead() const { return columns_.deaths() == births_.size(); }
+    [[nodiscard]] std::size_t alive() const { return births_.size() - columns_.deaths(); }
+    [[nodiscard]] bool all_dead() const { return alive() == 0; }
 
     /// `representatives` holds one vertex for each component of the edge's lune, at least two. Adds one 2-cell for each
     /// component but the first: its boundary is the cycle a - v0 - b - vi - a.

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+
+#include "adabet/metric/pairwise.hpp"
+#include "adabet/metric/point_cloud.hpp"
+
+namespace adabet {
+
+/// How distances are kept while a barcode is made.
+enum class PlanKind {
+    dense,     ///< a matrix and bit rows
+    streamed,  ///< bit rows alone; distances are made anew, a tile at a time, whenever they are looked at
+    sparse     ///< lists of neighbours
+};
+
+/// Chosen before anything is allocated.
+struct MemoryPlan {
+    PlanKind kind = PlanKind::dense;
+    std::size_t fixed = 0;  ///< bytes that follow from n, d and threads
+};
+
+/// What a caller may ask for: a plan by name, or the one that is chosen.
+using PlanChoice = std::optional<PlanKind>;
+
+/// The plan for a point cloud within `limit` bytes: the quickest that fits; where none does, the one that needs least.
+[[nodiscard]] MemoryPlan plan_for_points(const PointCloud& points, Metric metric, std::size_t real_size, int n_threads,
+                                         std::size_t limit, PlanChoice choice = {});
+
+/// The same for a distance matrix; one `in_place` is read where it is.
+[[nodiscard]] MemoryPlan plan_for_matrix(std::size_t n, bool in_place, std::size_t real_size, int n_threads,
+                                         std::size_t limit, PlanChoice choice = {});
+
+/// Whether a cloud is put into a locality order before its distances are taken.
+[[nodiscard]] bool is_ordered_first(const PointCloud& points);
+
+}  // namespace adabet
