@@ -204,7 +204,9 @@ def plan_memory(pooled: bool, way: MemoryWay, budget: int, sizes: list[list[int]
             f"batches: {most} samples {where}, but a loop needs at least {MIN_SAMPLES}; "
             "give more, such as 5 batches of 8"
         )
-    needed = estimate_memory(most, dtype=dtype).fixed
+    matrix = most * most * (8 if dtype == "float64" else 4)
+    bars = estimate_memory(most, dtype=dtype, max_memory=budget)
+    needed = bars.fixed + (0 if bars.plan == "dense" else matrix)  # the dense plan counts the matrix, which is ours
     if needed > budget:
         raise refusal(
             f"max_memory: {budget} bytes ({in_units(budget)}) do not do: "
@@ -212,6 +214,4 @@ def plan_memory(pooled: bool, way: MemoryWay, budget: int, sizes: list[list[int]
             budget,
             needed,
         )
-    return Plan(
-        pooled, way, budget, budget - needed, budget - (needed - most * most * (8 if dtype == "float64" else 4)), sizes
-    )
+    return Plan(pooled, way, budget, budget - needed, budget - needed + matrix, sizes)
