@@ -129,7 +129,8 @@ class _Watch:
         code = self.child.wait()
         self.errors.seek(0)
         said = [line for line in self.errors.read().decode(errors="replace").splitlines() if line.strip()]
-        last = said[-1].strip()[:200] if said else ""
+        errors = [line for line in said if re.match(r"[\w.]+(Error|Exception|Interrupt)\b", line)]
+        last = (errors or said or [""])[-1].strip()[:200]
         if code < 0:
             # The innermost Python frame of faulthandler's report, without the folders of this machine.
             frames = [re.sub(r'File ".*/([^/"]+)"', r"\1", line.strip()) for line in said if 'File "' in line]

@@ -41,7 +41,7 @@ def hold(arguments: dict[str, Any], meter: Meter) -> dict[str, Any]:
 def fail(arguments: dict[str, Any], meter: Meter) -> dict[str, Any]:
     def call() -> None:
         if arguments["how"] == "raise":
-            raise ValueError("the reason why")
+            raise ValueError("the reason why\nand more of it")
         if arguments["how"] == "exit":
             os._exit(3)
         os.kill(os.getpid(), signal.SIGSEGV)
