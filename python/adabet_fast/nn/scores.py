@@ -177,8 +177,8 @@ class LayerScores(Shown, Sequence[LayerScore]):
 
         Notes
         -----
-        A budget costs at most one traced step a layer, on tensors without values (a tenth of a second for ResNet50),
-        and one true forward pass to confirm; models whose course depends on values are run truly each time.
+        A budget costs some traced steps, two a layer at most, on tensors without values (a tenth of a second each for
+        ResNet50), and one true forward pass to confirm; models whose course depends on values are run truly each time.
         """
         from adabet_fast.nn.choice import Wish, choose  # choices know scores, not the other way round
         from adabet_fast.nn.trace import StepTracer
