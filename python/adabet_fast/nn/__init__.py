@@ -23,6 +23,7 @@ from adabet_fast.nn.cost import TrainingCost, training_cost
 from adabet_fast.nn.fingerprint import Fingerprint
 from adabet_fast.nn.homology import h1, h1_batch
 from adabet_fast.nn.layer_score import LayerScore, Settings
+from adabet_fast.nn.memory import MemoryUse
 from adabet_fast.nn.parameters import print_trainable_parameters
 from adabet_fast.nn.scores import LayerScores
 from adabet_fast.nn.scoring import score_layers
@@ -38,6 +39,7 @@ __all__ = [
     "Fingerprint",
     "LayerScore",
     "LayerScores",
+    "MemoryUse",
     "RankingWarning",
     "Selection",
     "Settings",

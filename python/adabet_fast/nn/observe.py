@@ -180,9 +180,15 @@ class _Observer:
         groups: list[list[str]] = []
         way: MemoryWay = "groups"
         if rest:
-            free = min(self.ranks.gather(free_on_disk()))
+            told = self.ranks.gather((free_on_disk(), file_bytes))
             way, groups = choose_way(
-                self.plan.way, rest, bool(kept), self.plan.capacity, self.plan.budget, file_bytes, free
+                self.plan.way,
+                rest,
+                bool(kept),
+                self.plan.capacity,
+                self.plan.budget,
+                max(its for _, its in told),
+                min(free for free, _ in told) // self.ranks.size,  # they may share one disk
             )
         if way == "spill":
             for name in kept:
