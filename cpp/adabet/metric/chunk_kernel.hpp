@@ -190,37 +190,22 @@ ADABET_INLINE void sum_block(const ChunkBlock<T>& block) {
     alignas(64) T lanes[at_a_time][A * B][chain::lanes];
     Chains chains;
     Walk walk(block.ahead);
-    const std::size_t tiles = (block.n_a / A + 1) * (block.n_b / B + 1);
-    const std::size_t lines_a_tile = (block.diagonal ? 2 : 1) * walk.lines() / tiles + 1;
+    const auto first_column = [&block](std::size_t i) { return block.diagonal ? (i + 1) / B * B : 0; };
+    std::size_t runs = 0;
+    for (std::size_t i = 0; i < block.n_a; i += A)
+        runs += Chains::passes * chain::ceil_div(block.n_b - std::min(first_column(i), block.n_b), B);
+    // A few at a time: a processor waits where it is asked for more lines than it can have under way.
+    const std::size_t lines_a_run = runs == 0 ? 0 : chain::ceil_div(walk.lines(), runs);
     for (std::size_t i = 0; i < block.n_a; i += A) {
-        const std::size_t first_j = block.diagonal ? (i + 1) / B * B : 0;
+        const std::size_t first_j = first_column(i);
         for (std::size_t j0 = first_j; j0 < block.n_b; j0 += at_a_time * B) {
             const std::size_t here = std::min(at_a_time, chain::ceil_div(block.n_b - j0, B));
-            walk.ask_for(here * lines_a_tile);
             for (std::size_t pass = 0; pass < Chains::passes; ++pass)
-                for (std::size_t t = 0; t < here; ++t) chains.template run<Core>(block, i, j0 + t * B, pass, lanes[t]);
+                for (std::size_t t = 0; t < here; ++t) {
+                    walk.ask_for(lines_a_run);
+                    chains.template run<Core>(block, i, j0 + t * B, pass, lanes[t]);
+                }
             for (std::size_t t = 0; t < here; ++t) end_tile<Core, A, B>(block, i, j0 + t * B, lanes[t]);
-        }
-    }
-}
-
-/// d <= 64: one sum over k for each pair, W pairs (i, j .. j + W) in a register, A rows i at a time.
-template <class Core, std::size_t W, std::size_t A>
-ADABET_INLINE void sum_narrow(const NarrowBlock& block) {
-    for (std::size_t i = 0; i < block.n_a; i += A) {
-        for (std::size_t j = block.diagonal ? i / W * W : 0; j < block.n_b; j += W) {
-            double sums[A][W];
-            for (std::size_t r = 0; r < A; ++r)
-                for (std::size_t l = 0; l < W; ++l) sums[r][l] = 0.0;
-            for (std::size_t k = 0; k < block.d; ++k) {
-                const double* a = block.a + k * block.ld + i;
-                const double* b = block.b + k * block.ld + j;
-                for (std::size_t r = 0; r < A; ++r)
-                    for (std::size_t l = 0; l < W; ++l)
-                        sums[r][l] = Core::take(sums[r][l], rounded::subtract(a[r], b[l]));
-            }
-            for (std::size_t r = 0; r < A; ++r)
-                for (std::size_t l = 0; l < W; ++l) block.sums[(i + r) * block.ld_sums + j + l] = sums[r][l];
         }
     }
 }

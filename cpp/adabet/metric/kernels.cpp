@@ -45,10 +45,6 @@ using BaselinePair = fused_emulation::Emulated<1>;
         TARGET static void chunk(const ChunkBlock<double>& block) {                                          \
             chunk_kernel::sum_block<Core, DoubleTile>(block);                                                \
         }                                                                                                    \
-        template <class Core>                                                                                \
-        TARGET static void narrow(const NarrowBlock& block) {                                                \
-            chunk_kernel::sum_narrow<Core, width, rows>(block);                                              \
-        }                                                                                                    \
     };
 
 using Avx512Float = Direct<16, 4, 4>;
@@ -70,7 +66,7 @@ ADABET_DEFINE_KERNELS(Avx512, ADABET_TARGET_AVX512, Avx512Float, Avx512Pair, Avx
 
 template <class Set, class Core>
 constexpr CoreKernels core_kernels() {
-    return {.chunk = Set::template chunk<Core>, .pair = Set::template pair<Core>, .narrow = Set::template narrow<Core>};
+    return {.chunk = Set::template chunk<Core>, .pair = Set::template pair<Core>};
 }
 
 template <class Set, class Real>

@@ -53,24 +53,9 @@ struct ChunkBlock {
     Ahead ahead = {};
 };
 
-/// The same for d <= 64, columns first: coordinate k of row i at k * ld + i. Columns of b up to the next multiple of 8 may
-/// be read, and their sums written. Sums are set, not joined into.
-struct NarrowBlock {
-    const double* a;
-    const double* b;
-    std::size_t n_a;
-    std::size_t n_b;
-    std::size_t ld;
-    std::size_t d;
-    bool diagonal;
-    double* sums;
-    std::size_t ld_sums;
-};
-
 struct CoreKernels {
     void (*chunk)(const ChunkBlock<double>&);
     void (*pair)(const ChunkBlock<double>&);  ///< chunk for n_a = n_b = 1, which computes no other pair
-    void (*narrow)(const NarrowBlock&);
 };
 
 /// Points with d <= 64 coordinates in blocks of 8: coordinate k of point i at (i / 8 * d + k) * 8 + i % 8.

@@ -87,9 +87,14 @@ private:
                                       .out = out,
                                       .stride = stride});
             if (sound) return;
-            for (std::size_t i = rows.begin; i < rows.end; ++i)
-                for (std::size_t j = columns.begin; j < columns.end; ++j)
-                    out[(i - rows.begin) * stride + (j - columns.begin)] = distance(i, j);
+            for (std::size_t i = rows.begin; i < rows.end; ++i) {
+                Real* const row = out + (i - rows.begin) * stride;
+                for (std::size_t j = columns.begin; j < columns.end; ++j) {
+                    Real& value = row[j - columns.begin];
+                    const bool is_sound = value > largest_unsound && value <= std::numeric_limits<Real>::max();
+                    if (!is_sound && i != j) value = distance(i, j);
+                }
+            }
         }
 
         [[nodiscard]] Real at(std::size_t i, std::size_t j) override {
@@ -98,6 +103,9 @@ private:
         }
 
     private:
+        /// No sum below smallest_sound_sum has a larger root.
+        static constexpr auto largest_unsound = static_cast<Real>(sizeof(Real) == sizeof(double) ? 0x1p-450 : 0.0);
+
         [[nodiscard]] Real distance(std::size_t i, std::size_t j) const {
             switch (metric_) {
                 case Metric::sqeuclidean:

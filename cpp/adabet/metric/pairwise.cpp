@@ -11,6 +11,7 @@
 #include "adabet/metric/float_mode.hpp"
 #include "adabet/metric/kernels.hpp"
 #include "adabet/metric/metrics.hpp"
+#include "adabet/metric/narrow_pairwise.hpp"
 #include "adabet/metric/normalise.hpp"
 #include "adabet/metric/pairwise_on.hpp"
 #include "adabet/metric/pairwise_plan.hpp"
@@ -132,44 +133,22 @@ private:
         Panel<T>& a = panels_[worker * plan_.n_panels];
         Panel<T>& b = diagonal ? a : panels_[worker * plan_.n_panels + 1];
         double* sums = sums_[worker * plan_.n_sums].data();
-        if (plan_.narrow) {
-            sum_narrow(pair, a, b, sums);
-        } else {
-            const std::size_t chunks = chain::n_chunks(source_.points.d);
-            std::fill_n(sums, plan_.sums, 0.0);
-            for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
-                const std::size_t in_group = chunk % chain::chunks_per_group;
-                const bool first_group = chunk < chain::chunks_per_group;
-                double* group = first_group ? sums : sums_[worker * plan_.n_sums + 1].data();
-                if (!first_group && in_group == 0) std::fill_n(group, plan_.sums, 0.0);
-                a.pack_chunk(source_, pair.first * plan_.block, rows_of(pair.first), chunk);
-                if (!diagonal) b.pack_chunk(source_, pair.second * plan_.block, rows_of(pair.second), chunk);
-                add_chunk(group, a, rows_of(pair.first), b, rows_of(pair.second), chunk,
-                          rows_ahead(pair.first * plan_.block, rows_of(pair.first), chunk + 1));
-                const bool group_ends = in_group + 1 == chain::chunks_per_group || chunk + 1 == chunks;
-                if (!first_group && group_ends) join_into(metric_, sums, group, plan_.sums);
-                own.check();
-            }
+        const std::size_t chunks = chain::n_chunks(source_.points.d);
+        std::fill_n(sums, plan_.sums, 0.0);
+        for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
+            const std::size_t in_group = chunk % chain::chunks_per_group;
+            const bool first_group = chunk < chain::chunks_per_group;
+            double* group = first_group ? sums : sums_[worker * plan_.n_sums + 1].data();
+            if (!first_group && in_group == 0) std::fill_n(group, plan_.sums, 0.0);
+            a.pack_chunk(source_, pair.first * plan_.block, rows_of(pair.first), chunk);
+            if (!diagonal) b.pack_chunk(source_, pair.second * plan_.block, rows_of(pair.second), chunk);
+            add_chunk(group, a, rows_of(pair.first), b, rows_of(pair.second), chunk,
+                      rows_ahead(pair.first * plan_.block, rows_of(pair.first), chunk + 1));
+            const bool group_ends = in_group + 1 == chain::chunks_per_group || chunk + 1 == chunks;
+            if (!first_group && group_ends) join_into(metric_, sums, group, plan_.sums);
+            own.check();
         }
         write(pair, sums);
-    }
-
-    void sum_narrow(const BlockPair& pair, Panel<T>& a, Panel<T>& b, double* sums) {
-        if constexpr (sizeof(T) == sizeof(double)) {
-            a.pack_narrow(source_, pair.first * plan_.block, rows_of(pair.first));
-            if (&a != &b) b.pack_narrow(source_, pair.second * plan_.block, rows_of(pair.second));
-            NarrowBlock block{.a = a.values(),
-                              .b = b.values(),
-                              .n_a = rows_of(pair.first),
-                              .n_b = rows_of(pair.second),
-                              .ld = plan_.panel_ld,
-                              .d = source_.points.d,
-                              .diagonal = &a == &b,
-                              .sums = nullptr,
-                              .ld_sums = plan_.block};
-            block.sums = sums;
-            core_of(source_.table, metric_).narrow(block);
-        }
     }
 
     const PackSource& source_;
@@ -217,6 +196,7 @@ void pairwise_distances_on(Isa isa, const PointCloud& points, Metric metric, Rea
     PointCloud ordered = points;
     ordered.n = n;
     const PairwisePlan plan = plan_pairwise(ordered, metric, sizeof(Real), execution.n_threads);
+    if (plan.narrow) return narrow_pairwise(isa, points, metric, plan, out, stride, order, execution);
     auto norms = make_buffer<RowNorm>(execution.budget, normalises(metric) ? points.n : 0);
     if (normalises(metric)) find_row_norms(points, metric, table, execution, plan.workers, norms.data());
     const PackSource source{

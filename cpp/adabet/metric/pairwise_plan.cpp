@@ -5,6 +5,7 @@
 #include "adabet/metric/chain.hpp"
 #include "adabet/metric/load.hpp"
 #include "adabet/metric/normalise.hpp"
+#include "adabet/metric/point_tiles.hpp"
 
 namespace adabet {
 
@@ -62,13 +63,14 @@ PairwisePlan plan_pairwise(const PointCloud& points, Metric metric, std::size_t 
     // Packed rows are a cache line longer than a power of two: rows 4 KiB apart would share their cache sets.
     const std::size_t element = plan.in_float ? sizeof(float) : sizeof(double);
     const std::size_t columns = std::min(round_up(points.d, chain::lanes), chain::chunk_columns);
-    plan.panel_ld = plan.narrow ? plan.block + 8 : columns + 64 / element;
-    plan.panel_elements = plan.panel_ld * (plan.narrow ? points.d : plan.block + rows_beyond);
+    plan.panel_ld = columns + 64 / element;
+    plan.panel_elements = plan.panel_ld * (plan.block + rows_beyond);
     plan.sums = plan.block * plan.block;
 
     const std::size_t panel_bytes = plan.panel_elements * element + plan.block;
     const std::size_t each_worker = plan.n_panels * panel_bytes + plan.n_sums * plan.sums * sizeof(double);
     plan.bytes = static_cast<std::size_t>(plan.workers) * each_worker + plan.n_partials * plan.sums * sizeof(double);
+    if (plan.narrow) plan.bytes = narrow_tiles_bytes(points.n, points.d) + points.n * sizeof(Vertex);
     if (normalises(metric)) plan.bytes += points.n * sizeof(RowNorm);
     return plan;
 }

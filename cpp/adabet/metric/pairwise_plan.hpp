@@ -8,14 +8,14 @@ namespace adabet {
 
 /// How a call is cut into tasks, and the working memory that takes. The bits of the distances do not depend on it.
 struct PairwisePlan {
-    bool narrow = false;     ///< d <= 64
+    bool narrow = false;     ///< d <= 64: goes by narrow_pairwise.hpp, which packs all points once
     bool in_float = false;   ///< fp32 chains; fp64 otherwise
     bool by_groups = false;  ///< a task is a group of columns for all pairs; otherwise a block of pairs for all columns
     std::size_t block = 0;   ///< rows of a block, a multiple of 8
     std::size_t n_blocks = 0;
     std::size_t n_tasks = 0;
     int workers = 1;
-    std::size_t panel_ld = 0;        ///< elements from one packed row (narrow: column) to the next
+    std::size_t panel_ld = 0;        ///< elements from one packed row to the next
     std::size_t panel_elements = 0;  ///< of one packed block
     std::size_t n_panels = 1;        ///< two where a block meets another
     std::size_t sums = 0;            ///< fp64 sums of one block, rows `block` apart

@@ -52,7 +52,7 @@ class Panel {
 public:
     Panel(const PairwisePlan& plan, MemoryBudget& budget)
         : Panel(plan.panel_ld, plan.panel_elements, plan.block, budget) {}
-    /// `rows` rows (a multiple of 4), or narrow: columns, `ld` elements apart.
+    /// `rows` rows (a multiple of 4), `ld` elements apart.
     Panel(std::size_t ld, std::size_t elements, std::size_t rows, MemoryBudget& budget)
         : ld_(ld), values_(make_buffer<T>(budget, elements)), marks_(make_buffer<std::uint8_t>(budget, rows)) {}
 
@@ -71,18 +71,6 @@ public:
             std::fill(row, row + padded, T{0});
             marks_[i] = mark_none;
         }
-    }
-
-    /// Points [first, first + count), all of their at most 64 columns, column after column.
-    void pack_narrow(const PackSource& source, std::size_t first, std::size_t count) {
-        T row[chain::narrow_columns];
-        const std::size_t d = source.points.d;
-        for (std::size_t i = 0; i < count; ++i) {
-            static_cast<void>(pack_row(source, source.order(first + i), 0, d, row));
-            for (std::size_t k = 0; k < d; ++k) values_[k * ld_ + i] = row[k];
-        }
-        for (std::size_t k = 0; k < d; ++k)
-            for (std::size_t i = count; i < ld_; ++i) values_[k * ld_ + i] = T{0};
     }
 
     [[nodiscard]] const T* values() const { return values_.data(); }
