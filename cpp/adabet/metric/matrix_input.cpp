@@ -11,6 +11,7 @@
 
 #include "adabet/errors.hpp"
 #include "adabet/metric/matrix_entries.hpp"
+#include "adabet/metric/sparse_entries.hpp"
 
 namespace adabet {
 
@@ -230,27 +231,14 @@ MatrixInput<Real> read_sparse(const SparseEntries& graph, const Execution& execu
     double largest = 0;
     for (std::size_t k = 0; k < graph.lengths.d; ++k) {
         if (k % (std::size_t{1} << 20) == 0) execution.check();
-        if (graph.rows[k] < 0 || graph.columns[k] < 0 || static_cast<std::size_t>(graph.rows[k]) >= n ||
-            static_cast<std::size_t>(graph.columns[k]) >= n) {
-            throw InvalidInput("the sparse matrix's entry number " + std::to_string(k) + " lies outside its shape " +
-                               at(n, n));
-        }
+        if (!graph.is_inside(k)) throw_outside(graph, k);
         const auto i = static_cast<std::size_t>(graph.rows[k]);
         const auto j = static_cast<std::size_t>(graph.columns[k]);
         const double value = entry(graph.lengths, 0, k);
         Real& place = out[i * n + j];
-        if (!std::isnan(place)) {
-            throw InvalidInput("the sparse matrix gives the pair " + at(i, j) +
-                               " more than once; sum_duplicates() adds them up");
-        }
-        if (!cast_distances(graph.lengths, 0, k, k + 1, &place)) {
-            throw InvalidInput("the sparse matrix's entry " + at(i, j) + " " + flaw_of<Real>(value) + ": got " +
-                               text(value) + ", expected a distance >= 0");
-        }
-        if (i == j && value != 0) {
-            throw InvalidInput("the sparse matrix's diagonal entry " + at(i, i) + " is " + text(value) +
-                               ", expected 0");
-        }
+        if (!std::isnan(place)) throw_given_twice(i, j);
+        if (!cast_distances(graph.lengths, 0, k, k + 1, &place)) throw_no_distance<Real>(graph, k);
+        if (i == j && value != 0) throw_off_diagonal(graph, k);
         if (i != j) triangle[i < j ? 1 : 0] = true;
         if (std::isfinite(value)) largest = std::max(largest, value);
     }
@@ -261,14 +249,9 @@ MatrixInput<Real> read_sparse(const SparseEntries& graph, const Execution& execu
         return tolerance.allows(static_cast<double>(length(a)), static_cast<double>(length(b)));
     });
     if (bad != none) {
-        const auto shown = [&](std::size_t i, std::size_t j) {
-            const Real value = out[i * n + j];
-            return std::isnan(value) ? std::string("missing") : text(static_cast<double>(value));
-        };
-        throw InvalidInput(
-            "the sparse matrix has entries in both triangles that do not agree: " + at(bad / n, bad % n) + " is " +
-            shown(bad / n, bad % n) + ", " + at(bad % n, bad / n) + " is " + shown(bad % n, bad / n) +
-            "; make a directed graph symmetric first, for example by G.maximum(G.T)");
+        const std::size_t i = bad / n;
+        const std::size_t j = bad % n;
+        throw_disagreement(i, j, static_cast<double>(out[i * n + j]), static_cast<double>(out[j * n + i]));
     }
     for_upper_tiles(n, execution, [&](std::size_t i, std::size_t first, std::size_t last) {
         for (std::size_t j = first; j < last; ++j) {

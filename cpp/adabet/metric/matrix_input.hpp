@@ -1,12 +1,12 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <optional>
 #include <utility>
 
 #include "adabet/execution.hpp"
 #include "adabet/metric/point_cloud.hpp"
+#include "adabet/metric/sparse_entries.hpp"
 #include "adabet/types.hpp"
 
 namespace adabet {
@@ -28,15 +28,6 @@ public:
 private:
     std::optional<Buffer<Real>> copy_;
     DistanceMatrix<Real> matrix_;
-};
-
-/// A graph's edge lengths in coordinate form: entry k says that d(rows[k], columns[k]) is the k-th of `lengths`
-/// (a single row, any scalar type and stride).
-struct SparseEntries {
-    std::size_t n = 0;
-    const std::int64_t* rows = nullptr;
-    const std::int64_t* columns = nullptr;
-    PointCloud lengths;
 };
 
 /// Whether a matrix (n rows, d columns) can be borrowed as it is: entries of type Real, rows without gaps between their

@@ -1,12 +1,12 @@
 #include "adabet/persistence/h1.hpp"
 
 #include <algorithm>
-#include <tuple>
 #include <utility>
 
 #include "adabet/persistence/bars.hpp"
 #include "adabet/persistence/births.hpp"
 #include "adabet/persistence/limits.hpp"
+#include "adabet/persistence/sorted_bars.hpp"
 #include "adabet/persistence/stopwatch.hpp"
 #include "adabet/persistence/window.hpp"
 #include "adabet/rips/relative_neighbourhood.hpp"
@@ -14,22 +14,6 @@
 namespace adabet {
 
 namespace {
-
-template <class Real>
-void write_sorted(Buffer<Bar<Real>> bars, Barcode<Real>& barcode) {
-    const auto key = [](const Bar<Real>& bar) {
-        return std::tuple(bar.birth.key, bar.death, bar.birth.b, bar.birth.a);
-    };
-    std::sort(bars.begin(), bars.end(), [&](const Bar<Real>& x, const Bar<Real>& y) { return key(x) < key(y); });
-    barcode.intervals.reserve(bars.size());
-    barcode.birth_edges.reserve(bars.size());
-    barcode.death_edges.reserve(bars.size());
-    for (const Bar<Real>& bar : bars) {
-        barcode.intervals.push_back({bar.birth.length(), bar.death});
-        barcode.birth_edges.push_back(bar.birth.edge());
-        barcode.death_edges.push_back(bar.death_edge);
-    }
-}
 
 /// Ends become the rows they stand for.
 template <class Real>
@@ -67,7 +51,7 @@ Barcode<Real> h1(const Distances<Real>& distances, Real threshold, const Executi
     watch.lap(barcode.stats.seconds_rng);
     Buffer<Bar<Real>> bars = find_bars(distances, survey, births, window, limits, barcode.stats, execution);
     if (!order.empty()) rename(bars, order);
-    write_sorted(std::move(bars), barcode);
+    write_sorted(std::move(bars), barcode, execution);
     barcode.stats.peak_bytes = execution.budget.peak();
     return barcode;
 }

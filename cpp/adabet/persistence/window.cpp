@@ -7,10 +7,14 @@
 
 namespace adabet {
 
-template <class Real>
-Window<Real> filtration_window(const EnclosingRadius<Real>& enclosing, Real threshold) {
+void check_threshold(double threshold) {
     if (!(threshold >= 0))
         throw InvalidInput("threshold: got " + std::to_string(threshold) + ", expected a number >= 0");
+}
+
+template <class Real>
+Window<Real> filtration_window(const EnclosingRadius<Real>& enclosing, Real threshold) {
+    check_threshold(static_cast<double>(threshold));
     const LengthKey<Real> radius = length_key(enclosing.radius);
     const LengthKey<Real> limit = std::min(length_key(threshold + Real{0}), longest_finite_key<Real>);
     const bool is_cone = radius <= limit;

@@ -18,4 +18,6 @@ struct Window {
 template <class Real>
 [[nodiscard]] Window<Real> filtration_window(const EnclosingRadius<Real>& enclosing, Real threshold);
 
+void check_threshold(double threshold);  ///< throws as above
+
 }  // namespace adabet
