@@ -159,8 +159,12 @@ def _from_scipy(x: Any, name: str) -> tuple[int, Any, Any, Any]:
         raise InvalidInputError(f"{name} has shape {tuple(x.shape)}, expected a square sparse distance matrix")
     entries = x.tocoo()  # keeps duplicates, so that the core can refuse them
     lengths = np.ascontiguousarray(_check_numpy(entries.data, name))
-    rows, columns = (np.ascontiguousarray(index, dtype=np.int64) for index in (entries.row, entries.col))
-    return int(x.shape[0]), rows, columns, lengths
+    return int(x.shape[0]), _indices(entries.row), _indices(entries.col), lengths
+
+
+def _indices(index: Any) -> np.ndarray[Any, Any]:
+    """Row or column numbers: in place where they are int32 or int64, as scipy has them."""
+    return np.ascontiguousarray(index, dtype=np.int32 if index.dtype == np.int32 else np.int64)
 
 
 def _kind(x: Any) -> str:

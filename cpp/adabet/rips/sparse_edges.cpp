@@ -38,13 +38,14 @@ public:
         const EnclosingRadius<Real> enclosing = compact(threshold);
         auto sorted = make_buffer<RankedEdge<Real>>(execution_.budget);
         if (edges_.capacity() > edges_.size() + edges_.size() / 8) {
+            // Entries of both triangles: half of the room is not needed any more.
             sorted.assign(edges_.begin(), edges_.end());
-            edges_ = make_buffer<RankedEdge<Real>>(execution_.budget);
-            sort_by_length(sorted, edges_, execution_);
+            edges_ = make_buffer<RankedEdge<Real>>(execution_.budget, sorted.size());
         } else {
+            sorted.resize(edges_.size());
             sorted.swap(edges_);
-            sort_by_length(sorted, edges_, execution_);
         }
+        sort_by_length(sorted, edges_, execution_);
         return {std::move(sorted), enclosing};
     }
 
