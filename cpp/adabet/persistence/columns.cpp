@@ -1,7 +1,7 @@
 #include "adabet/persistence/columns.hpp"
 
-#include <algorithm>
 #include <bit>
+#include <span>
 
 namespace adabet {
 
@@ -9,91 +9,127 @@ namespace {
 
 constexpr BirthIndex kNone = -1;
 
-BirthIndex highest_bit(std::size_t word, BitGraph::Word bits) {
-    return static_cast<BirthIndex>(word * BitGraph::kWordBits + BitGraph::kWordBits - 1 -
+BirthIndex highest_bit(std::size_t word, SparseBits::Word bits) {
+    return static_cast<BirthIndex>(word * SparseBits::kWordBits + SparseBits::kWordBits - 1 -
                                    static_cast<std::size_t>(std::countl_zero(bits)));
 }
 
 }  // namespace
 
 Columns::Columns(std::size_t n_births, AddWords add_words, MemoryBudget& budget)
-    : budget_(budget),
-      add_words_(add_words),
-      making_(make_buffer<Word>(budget, n_births / BitGraph::kWordBits + 1, 0)),
-      refreshing_(make_buffer<Word>(budget, n_births / BitGraph::kWordBits + 1, 0)),
-      dead_(make_buffer<Word>(budget, n_births / BitGraph::kWordBits + 1, 0)),
-      columns_(n_births, Column(budget), BudgetAllocator<Column>(budget)) {}
+    : add_words_(add_words),
+      making_(n_births, budget),
+      refreshing_(n_births, budget),
+      dead_(make_buffer<Word>(budget, n_births / SparseBits::kWordBits + 1, 0)),
+      pool_(budget),
+      columns_(make_buffer<Column>(budget, n_births, Column{})) {}
+
+Columns::~Columns() {
+    for (Column& column : columns_)
+        if (column.n_bytes > 0) pool_.give(column.data, column.n_bytes);
+}
+
+/// Calls list(births) or bits(words).
+template <class List, class Bits>
+void Columns::read(const Column& column, const List& list, const Bits& bits) {
+    if ((column.fresh_at & kBits) != 0)
+        bits(std::span(static_cast<const Word*>(column.data), column.n_bytes / sizeof(Word)));
+    else
+        list(std::span(static_cast<const BirthIndex*>(column.data), column.n_bytes / sizeof(BirthIndex)));
+}
 
 void Columns::add(BirthIndex birth) {
-    top_ = std::max(top_, word(birth) + 1);
     if (!is_dead(birth)) {
-        making_[word(birth)] ^= bit(birth);
+        making_.flip(static_cast<std::size_t>(birth));
         return;
     }
     Column& column = columns_[static_cast<std::size_t>(birth)];
-    refresh(column, birth);
+    refresh(column);
     add_column(column, making_);
 }
 
 BirthIndex Columns::reduce() {
-    while (top_ > 0 && making_[top_ - 1] == 0) --top_;
-    if (top_ == 0) return kNone;
-    const BirthIndex pivot = highest_bit(top_ - 1, making_[top_ - 1]);
-    making_[word(pivot)] ^= bit(pivot);
+    const std::size_t top = making_.highest_word();
+    if (top == SparseBits::none()) return kNone;
+    const BirthIndex pivot = highest_bit(top, making_.word(top));
+    making_.flip(static_cast<std::size_t>(pivot));
     dead_[word(pivot)] |= bit(pivot);
     ++deaths_;
-    Column& column = columns_[static_cast<std::size_t>(pivot)];
-    store(column, making_, pivot);
-    top_ = 0;
+    store(columns_[static_cast<std::size_t>(pivot)], making_);
     return pivot;
 }
 
 bool Columns::has_dead_entry(const Column& column) const {
     Word any = 0;
-    for (std::size_t w = 0; w < column.words.size(); ++w) any |= column.words[w] & dead_[w];
-    for (const BirthIndex birth : column.list) any |= dead_[word(birth)] & bit(birth);
+    read(
+        column,
+        [&](auto list) {
+            for (const BirthIndex birth : list) any |= dead_[word(birth)] & bit(birth);
+        },
+        [&](auto words) {
+            for (std::size_t w = 0; w < words.size(); ++w) any |= words[w] & dead_[w];
+        });
     return any != 0;
 }
 
-void Columns::add_column(const Column& column, Buffer<Word>& into) const {
-    if (!column.words.empty()) add_words_(into.data(), column.words.data(), column.words.size());
-    for (const BirthIndex birth : column.list) into[word(birth)] ^= bit(birth);
+void Columns::add_column(const Column& column, SparseBits& into) const {
+    read(
+        column,
+        [&](auto list) {
+            for (const BirthIndex birth : list) into.flip(static_cast<std::size_t>(birth));
+        },
+        [&](auto words) { into.add(add_words_, words.data(), words.size()); });
 }
 
-void Columns::refresh(Column& column, BirthIndex pivot) {
-    if (column.fresh_at == deaths_) return;
-    column.fresh_at = deaths_;
-    if (!has_dead_entry(column)) return;
+void Columns::refresh(Column& column) {
+    if ((column.fresh_at & ~kBits) == deaths_) return;
+    if (!has_dead_entry(column)) {
+        column.fresh_at = (column.fresh_at & kBits) | static_cast<std::uint32_t>(deaths_);
+        return;
+    }
     add_column(column, refreshing_);
     // A dead entry brings older ones only, so one sweep from the youngest down meets each of them.
-    for (std::size_t w = word(pivot) + 1; w-- > 0;) {
-        for (Word bits = refreshing_[w] & dead_[w]; bits != 0; bits = refreshing_[w] & dead_[w]) {
-            const BirthIndex dead = highest_bit(w, bits);
-            refreshing_[w] ^= bit(dead);
-            add_column(columns_[static_cast<std::size_t>(dead)], refreshing_);
+    refreshing_.for_each_word_falling([this](std::size_t w) {
+        for (Word bits = refreshing_.word(w) & dead_[w]; bits != 0; bits = refreshing_.word(w) & dead_[w]) {
+            const auto dead = static_cast<std::size_t>(highest_bit(w, bits));
+            refreshing_.flip(dead);
+            add_column(columns_[dead], refreshing_);
         }
-    }
-    store(column, refreshing_, pivot);
+    });
+    store(column, refreshing_);
 }
 
-void Columns::store(Column& column, Buffer<Word>& from, BirthIndex pivot) {
-    const std::size_t n_words = word(pivot) + 1;
-    std::size_t entries = 0;
-    for (std::size_t w = 0; w < n_words; ++w) entries += static_cast<std::size_t>(std::popcount(from[w]));
-    column.fresh_at = deaths_;
-    if (entries * sizeof(BirthIndex) >= n_words * sizeof(Word)) {
-        column.list = make_buffer<BirthIndex>(budget_);
-        column.words.assign(from.begin(), from.begin() + static_cast<std::ptrdiff_t>(n_words));
-    } else {
-        column.words = make_buffer<Word>(budget_);
-        column.list.clear();
-        if (column.list.capacity() < entries) column.list.reserve(entries);
-        for (std::size_t w = 0; w < n_words; ++w)
-            for (Word bits = from[w]; bits != 0; bits &= bits - 1)
-                column.list.push_back(static_cast<BirthIndex>(w * BitGraph::kWordBits +
-                                                              static_cast<std::size_t>(std::countr_zero(bits))));
+void Columns::make_room(Column& column, std::size_t n_bytes) {
+    if (ColumnPool::room(column.n_bytes) != ColumnPool::room(n_bytes)) {
+        if (column.n_bytes > 0) pool_.give(column.data, column.n_bytes);
+        column.n_bytes = 0;
+        if (n_bytes > 0) column.data = pool_.take(n_bytes);
     }
-    std::fill_n(from.begin(), n_words, Word{0});
+    column.n_bytes = static_cast<std::uint32_t>(n_bytes);
+}
+
+void Columns::store(Column& column, SparseBits& from) {
+    std::size_t entries = 0;
+    std::size_t n_words = 0;
+    from.for_each_word([&](std::size_t w, Word bits) {
+        entries += static_cast<std::size_t>(std::popcount(bits));
+        if (bits != 0) n_words = w + 1;
+    });
+    const bool as_bits = entries > 0 && entries * sizeof(BirthIndex) >= n_words * sizeof(Word);
+    make_room(column, as_bits ? n_words * sizeof(Word) : entries * sizeof(BirthIndex));
+    column.fresh_at = static_cast<std::uint32_t>(deaths_) | (as_bits ? kBits : 0);
+    if (as_bits) {
+        auto* const words = static_cast<Word*>(column.data);
+        for (std::size_t w = 0; w < n_words; ++w) words[w] = from.word(w);
+    } else {
+        auto* next = static_cast<BirthIndex*>(column.data);
+        from.for_each_word([&](std::size_t w, Word bits) {
+            for (; bits != 0; bits &= bits - 1)
+                *next++ = static_cast<BirthIndex>(w * SparseBits::kWordBits +
+                                                  static_cast<std::size_t>(std::countr_zero(bits)));
+        });
+    }
+    from.clear();
 }
 
 }  // namespace adabet

@@ -2,11 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "adabet/memory_budget.hpp"
 #include "adabet/persistence/births.hpp"
-#include "adabet/rips/bit_graph.hpp"
+#include "adabet/persistence/column_pool.hpp"
+#include "adabet/persistence/sparse_bits.hpp"
 
 namespace adabet {
 
@@ -15,10 +15,13 @@ namespace adabet {
 /// adds are living births only. Each is held as bits or as a list, whichever is smaller.
 class Columns {
 public:
-    using Word = BitGraph::Word;
-    using AddWords = void (*)(Word* into, const Word* words, std::size_t count);
+    using Word = SparseBits::Word;
+    using AddWords = SparseBits::AddWords;
 
     Columns(std::size_t n_births, AddWords add_words, MemoryBudget& budget);
+    Columns(const Columns&) = delete;
+    Columns& operator=(const Columns&) = delete;
+    ~Columns();
 
     /// Adds a birth to the column in the making.
     void add(BirthIndex birth);
@@ -33,30 +36,30 @@ public:
 private:
     /// The older births that a dead one equals, all of them living when it was stored.
     struct Column {
-        explicit Column(MemoryBudget& budget)
-            : words(make_buffer<Word>(budget)), list(make_buffer<BirthIndex>(budget)) {}
-
-        Buffer<Word> words;        ///< either bits up to the pivot ...
-        Buffer<BirthIndex> list;   ///< ... or indices
-        std::size_t fresh_at = 0;  ///< the number of deaths up to which no entry is dead
+        void* data = nullptr;        ///< either bits up to the pivot, as Words, or BirthIndex numbers
+        std::uint32_t n_bytes = 0;   ///< of the numbers; of bits as many as reach up to the pivot
+        std::uint32_t fresh_at = 0;  ///< the number of deaths up to which no entry is dead; the highest bit: bits
     };
+    static constexpr std::uint32_t kBits = std::uint32_t{1} << 31;
 
-    static std::size_t word(BirthIndex birth) { return static_cast<std::size_t>(birth) / BitGraph::kWordBits; }
-    static Word bit(BirthIndex birth) { return Word{1} << (static_cast<std::size_t>(birth) % BitGraph::kWordBits); }
+    static std::size_t word(BirthIndex birth) { return static_cast<std::size_t>(birth) / SparseBits::kWordBits; }
+    static Word bit(BirthIndex birth) { return Word{1} << (static_cast<std::size_t>(birth) % SparseBits::kWordBits); }
 
-    void refresh(Column& column, BirthIndex pivot);
+    template <class List, class Bits>
+    static void read(const Column& column, const List& list, const Bits& bits);
+    void refresh(Column& column);
     [[nodiscard]] bool has_dead_entry(const Column& column) const;
-    void add_column(const Column& column, Buffer<Word>& into) const;
-    /// Moves bits [0, pivot) out of `from`, which is left clear.
-    void store(Column& column, Buffer<Word>& from, BirthIndex pivot);
+    void add_column(const Column& column, SparseBits& into) const;
+    /// Moves what is in `from`, all older than the pivot, into a column.
+    void store(Column& column, SparseBits& from);
+    void make_room(Column& column, std::size_t n_bytes);
 
-    MemoryBudget& budget_;
     AddWords add_words_;
-    Buffer<Word> making_;
-    Buffer<Word> refreshing_;
+    SparseBits making_;
+    SparseBits refreshing_;
     Buffer<Word> dead_;
-    std::size_t top_ = 0;  ///< words of making_ from here on are zero
     std::size_t deaths_ = 0;
+    ColumnPool pool_;
     Buffer<Column> columns_;
 };
 

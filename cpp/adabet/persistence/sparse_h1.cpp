@@ -58,10 +58,13 @@ public:
         if (begin < end) lunes_.find_empty(begin, end, legs_);
     }
 
+    /// Gives the lists of neighbours back, once no edge is left to classify.
+    void forget_graph() { graph_.clear(); }
+
     /// Numbers the births, once the legs of all edges are known; calls merge(length) for each edge of the forest.
     template <class Merge>
     void find_births(const Merge& merge) {
-        Components sets(graph_.size(), execution_.budget);
+        Components sets(components_, execution_.budget);
         for (EdgeRank rank = 0; rank < size(); ++rank) {
             if (rank % kEdgesPerCheck == 0) execution_.check();
             Legs& legs = legs_[rank];
@@ -143,6 +146,7 @@ Buffer<Bar<Real>> find_bars(SparseFiltration<Real>& filtration, CriticalLunes fi
     const Buffer<EdgeRank>& births = filtration.births();
     if (births.empty()) return bars;
     Stopwatch watch;
+    if (first_end == filtration.last_birth_rank()) filtration.forget_graph();
     SparseReduction reduction(filtration.legs(), births.size(), stats.critical_cells, execution);
     CriticalLunes critical = std::move(first);
     EdgeRank end = first_end;
@@ -162,6 +166,7 @@ Buffer<Bar<Real>> find_bars(SparseFiltration<Real>& filtration, CriticalLunes fi
         end =
             static_cast<EdgeRank>(std::min<std::size_t>(filtration.last_birth_rank(), kBatchGrowth * std::size_t{end}));
         critical = filtration.classify(begin, end);
+        if (end == filtration.last_birth_rank()) filtration.forget_graph();
         watch.lap(stats.seconds_lunes);
     }
     // At the enclosing radius everything dies, whatever edge of that length does it; without one, what is left stays.
@@ -202,6 +207,7 @@ std::size_t count_zero_bars(SparseFiltration<Real>& filtration, const Execution&
     const Buffer<std::uint64_t> wanted = tied_with_births(filtration, execution);
     if (wanted.empty()) return 0;
     const CriticalLunes critical = filtration.classify(0, filtration.last_birth_rank(), &wanted);
+    filtration.forget_graph();
     std::size_t cells = 0;
     SparseReduction reduction(filtration.legs(), filtration.births().size(), cells, execution);
     EdgeRank lowest = 0;

@@ -6,7 +6,7 @@ namespace adabet {
 
 namespace {
 
-constexpr std::size_t kEdgesPerCheck = std::size_t{1} << 18;
+constexpr std::size_t kEdgesPerCheck = std::size_t{1} << 15;
 
 template <class Real, class Body>
 void for_each_edge(std::span<const RankedEdge<Real>> edges, const Execution& execution, const Body& body) {

@@ -36,6 +36,12 @@ public:
     /// Where v's list begins, among those of all vertices one after another.
     [[nodiscard]] std::size_t start(Vertex v) const { return start_[static_cast<std::size_t>(v)]; }
 
+    /// Gives the memory back; nothing may be asked after that.
+    void clear() {
+        start_ = Buffer<std::size_t>(2, 0, start_.get_allocator());
+        neighbours_ = Buffer<Neighbour>(neighbours_.get_allocator());
+    }
+
     [[nodiscard]] static std::size_t bytes(std::size_t n, std::size_t n_edges) {
         return (n + 2) * sizeof(std::size_t) + 2 * n_edges * sizeof(Neighbour);
     }

@@ -58,7 +58,7 @@ private:
     void for_each_entry(const Body& body) const {
         std::array<Real, kBlock> lengths;
         for (std::size_t first = 0; first < graph_.size(); first += kBlock) {
-            if (first % (64 * kBlock) == 0) execution_.check();
+            if (first % (8 * kBlock) == 0) execution_.check();
             const std::size_t last = std::min(graph_.size(), first + kBlock);
             if (!cast_distances(graph_.lengths, 0, first, last, lengths.data())) refuse_lengths(first, last);
             for (std::size_t k = first; k < last; ++k) body(k, lengths[k - first]);

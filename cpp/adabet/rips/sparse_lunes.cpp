@@ -19,6 +19,7 @@ constexpr std::size_t kLongList = 256;
 constexpr std::size_t kStepsPerCheck = std::size_t{1} << 20;
 constexpr std::size_t kSmallestTask = std::size_t{1} << 13;
 constexpr std::size_t kTasksPerThread = 64;
+constexpr int kMostThreads = std::numeric_limits<std::uint16_t>::max();
 /// Lists are asked for this many edges ahead.
 constexpr std::size_t kAhead = 6;
 
@@ -31,7 +32,13 @@ public:
 
     [[nodiscard]] bool has(Vertex v) const { return (words_[index(v) / 64] >> (index(v) % 64) & 1) != 0; }
     void insert(Vertex v) { words_[index(v) / 64] |= std::uint64_t{1} << (index(v) % 64); }
-    void erase(Vertex v) { words_[index(v) / 64] &= ~(std::uint64_t{1} << (index(v) % 64)); }
+    /// Takes a vertex out: 1 if it was in, else 0.
+    std::size_t take(Vertex v) {
+        std::uint64_t& word = words_[index(v) / 64];
+        const std::size_t was_in = word >> (index(v) % 64) & 1;
+        word &= ~(std::uint64_t{1} << (index(v) % 64));
+        return was_in;
+    }
 
 private:
     Buffer<std::uint64_t> words_;
@@ -119,19 +126,17 @@ private:
         if (lune_.size() < list.size()) lune_.resize(list.size());
         std::size_t size = 0;
         std::size_t apex = 0;
-        EdgeRank reach = no_rank;
+        EdgeRank reach = rank;
         for (const Neighbour& near : list) {
             if (near.rank >= rank) break;
             ++steps_;
+            // No branch: whether a neighbour of b is one of a too cannot be foreseen.
             const EdgeRank other = to_marked_[index(near.vertex)];
-            if (other >= rank) continue;
-            lune_[size] = {near.vertex, {other, near.rank}};
             const EdgeRank longer = std::max(other, near.rank);
-            if (longer < reach) {
-                reach = longer;
-                apex = size;
-            }
-            ++size;
+            lune_[size] = {near.vertex, {other, near.rank}};
+            apex = longer < reach ? size : apex;
+            reach = std::min(reach, longer);
+            size += other < rank ? 1 : 0;
         }
         if (size == 0) return {};
         if (size > 1) find_components(rank, size, apex);
@@ -150,40 +155,38 @@ private:
             if (left > 0 || components.size() > first) components.push_back(lune_[start].legs);
         }
         if (components.size() == first) return;
-        items.push_back({rank, 0, first, components.size() - first});
+        items.push_back(
+            {rank, static_cast<std::uint32_t>(components.size() - first), 0, first & CriticalLunes::most_first});
     }
 
     /// Takes a vertex and all that it is connected to out of the unvisited ones; how many then are left.
     std::size_t visit_component(EdgeRank rank, std::size_t size, Vertex start, std::size_t left) {
-        unvisited_.erase(start);
-        --left;
-        frontier_.clear();
-        frontier_.push_back(start);
-        while (left > 0 && !frontier_.empty()) {
-            const Vertex v = frontier_.back();
-            frontier_.pop_back();
+        left -= unvisited_.take(start);
+        if (frontier_.size() < size) frontier_.resize(size);
+        frontier_[0] = start;
+        std::size_t n_frontier = 1;
+        while (left > 0 && n_frontier > 0) {
+            const Vertex v = frontier_[--n_frontier];
             const auto list = graph_.of(v);
             if (list.size() > kLongList && is_dearer(list.size(), v, size)) {
                 for (std::size_t i = 0; i < size; ++i) {
                     const Vertex u = lune_[i].vertex;
-                    if (unvisited_.has(u) && joined_before(rank, u, v)) left -= reach(u);
+                    if (!unvisited_.has(u) || !joined_before(rank, u, v)) continue;
+                    left -= unvisited_.take(u);
+                    frontier_[n_frontier++] = u;
                 }
                 continue;
             }
             for (const Neighbour& near : list) {
-                if (near.rank >= rank) break;
+                if (near.rank >= rank || left == 0) break;
                 ++steps_;
-                if (!unvisited_.has(near.vertex)) continue;
-                left -= reach(near.vertex);
-                if (left == 0) break;
+                const std::size_t is_new = unvisited_.take(near.vertex);
+                frontier_[n_frontier] = near.vertex;
+                n_frontier += is_new;
+                left -= is_new;
             }
         }
         return left;
-    }
-    std::size_t reach(Vertex v) {
-        unvisited_.erase(v);
-        frontier_.push_back(v);
-        return 1;
     }
 
     /// Whether the list of v is longer than those of the unvisited vertices, each asked for v, together.
@@ -261,7 +264,7 @@ std::vector<SparseLunes::Worker> SparseLunes::for_each_vertex(const Body& body) 
     const std::size_t n = graph_.size();
     const std::size_t entries =
         n == 0 ? 0 : graph_.start(static_cast<Vertex>(n - 1)) + graph_.degree(static_cast<Vertex>(n - 1));
-    const auto n_threads = static_cast<std::size_t>(std::max(1, execution_.n_threads));
+    const auto n_threads = static_cast<std::size_t>(std::clamp(execution_.n_threads, 1, kMostThreads));
     const std::size_t share = std::max(kSmallestTask, entries / (n_threads * kTasksPerThread) + 1);
     const std::size_t n_tasks = entries / share + 1;
     std::vector<Worker> workers;
@@ -298,9 +301,10 @@ CriticalLunes SparseLunes::classify(EdgeRank begin, EdgeRank end, const Buffer<s
     found.items.reserve(count);
     for (Worker& worker : workers) {
         for (CriticalLunes::Item item : worker.items) {
-            item.part = static_cast<std::uint32_t>(found.parts.size());
+            item.part = static_cast<std::uint16_t>(found.parts.size());
             found.items.push_back(item);
         }
+        worker.items = make_buffer<CriticalLunes::Item>(execution_.budget);
         found.parts.push_back(std::move(worker.components));
     }
     workers.clear();

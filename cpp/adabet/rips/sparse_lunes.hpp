@@ -16,11 +16,13 @@ struct Legs {
 
 /// Edges whose lune has two components or more, in order; for each of these components the legs of one vertex.
 struct CriticalLunes {
+    static constexpr std::uint64_t most_first = (std::uint64_t{1} << 48) - 1;
+
     struct Item {
         EdgeRank edge;
-        std::uint32_t part;  ///< which thread found it, and where that put its first component
-        std::size_t first;
-        std::size_t count;
+        std::uint32_t count;
+        std::uint64_t part : 16;   ///< which thread found it ...
+        std::uint64_t first : 48;  ///< ... and where that put its first component
     };
 
     std::vector<Buffer<Legs>> parts;
