@@ -12,6 +12,7 @@
 
 #include "adabet/persistence/batch.hpp"
 #include "adabet/persistence/h1.hpp"
+#include "adabet/persistence/sparse_h1.hpp"
 #include "bindings/execution.hpp"
 #include "bindings/inputs.hpp"
 #include "bindings/register.hpp"
@@ -36,6 +37,10 @@ std::size_t betti1(const py::object& x, bool distance_matrix, const std::string&
     return with_real(dtype, [&](auto kind) {
         using Real = decltype(kind);
         const GilReleased no_gil;
+        if (const SparseEntries* const graph = input.graph(sizeof(Real), call.execution)) {
+            return count_bars_of_graph<Real>(*graph, to_real<Real>(threshold), to_real<Real>(min_persistence),
+                                             call.execution);
+        }
         const HeldDistances<Real> held = input.distances<Real>(chosen, call.execution);
         return count_bars<Real>(held.distances(), to_real<Real>(threshold), to_real<Real>(min_persistence),
                                 call.execution);
@@ -66,8 +71,12 @@ void count_matrices(const std::vector<Input>& inputs, Real threshold, Real min_p
                     const Execution& execution) {
     for (std::size_t i = 0; i < inputs.size(); ++i) {
         try {
-            const HeldDistances<Real> held = inputs[i].distances<Real>(Metric::euclidean, execution);
-            out[i] = count_bars(held.distances(), threshold, min_persistence, execution);
+            if (const SparseEntries* const graph = inputs[i].graph(sizeof(Real), execution)) {
+                out[i] = count_bars_of_graph(*graph, threshold, min_persistence, execution);
+            } else {
+                const HeldDistances<Real> held = inputs[i].distances<Real>(Metric::euclidean, execution);
+                out[i] = count_bars(held.distances(), threshold, min_persistence, execution);
+            }
         } catch (const InvalidInput& e) {
             throw InvalidInput("cloud " + std::to_string(i) + ": " + e.what());
         }
@@ -154,7 +163,8 @@ PlanChoice plan_from_name(const std::string& name) {
     if (name == "auto") return {};
     if (name == "dense") return PlanKind::dense;
     if (name == "streamed") return PlanKind::streamed;
-    throw InvalidInput("plan is '" + name + "', expected 'auto', 'dense' or 'streamed'");
+    if (name == "sparse") return PlanKind::sparse;
+    throw InvalidInput("plan is '" + name + "', expected 'auto', 'dense', 'streamed' or 'sparse'");
 }
 
 py::dict h1(const py::object& x, bool distance_matrix, const std::string& metric, double threshold,
@@ -171,10 +181,16 @@ py::dict h1(const py::object& x, bool distance_matrix, const std::string& metric
         {
             const GilReleased no_gil;
             const auto start = std::chrono::steady_clock::now();
-            const HeldDistances<Real> held = input.distances<Real>(chosen, call.execution, plan_from_name(plan));
-            kept = held.distances().is_resident() ? "dense" : "streamed";
-            seconds_distances = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-            barcode = adabet::h1(held.distances(), to_real<Real>(threshold), call.execution, held.order());
+            const PlanChoice choice = plan_from_name(plan);
+            if (const SparseEntries* const graph = input.graph(sizeof(Real), call.execution, choice)) {
+                kept = "sparse";
+                barcode = h1_of_graph(*graph, to_real<Real>(threshold), call.execution);
+            } else {
+                const HeldDistances<Real> held = input.distances<Real>(chosen, call.execution, choice);
+                kept = held.distances().is_resident() ? "dense" : "streamed";
+                seconds_distances = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+                barcode = adabet::h1(held.distances(), to_real<Real>(threshold), call.execution, held.order());
+            }
         }
         py::dict out;
         out["intervals"] = intervals_array(barcode->intervals);
@@ -189,11 +205,24 @@ py::dict h1(const py::object& x, bool distance_matrix, const std::string& metric
     });
 }
 
-py::tuple plan(std::size_t n, std::optional<std::size_t> d, const std::string& metric, const std::string& dtype,
-               int n_threads, std::size_t max_memory) {
+const char* name_of(PlanKind kind) {
+    switch (kind) {
+        case PlanKind::streamed:
+            return "streamed";
+        case PlanKind::sparse:
+            return "sparse";
+        case PlanKind::dense:
+            break;
+    }
+    return "dense";
+}
+
+py::tuple plan(std::size_t n, std::optional<std::size_t> d, std::optional<std::size_t> n_edges,
+               const std::string& metric, const std::string& dtype, int n_threads, std::size_t max_memory) {
     const Metric chosen = metric_from_name(metric);
     const MemoryPlan found = with_real(dtype, [&](auto kind) {
         const std::size_t real_size = sizeof(kind);
+        if (n_edges) return plan_for_graph(n, *n_edges, *n_edges, real_size, n_threads, max_memory);
         if (!d) return plan_for_matrix(n, false, real_size, n_threads, max_memory);
         MemoryPlan most;  // over the scalar types, whose conversions need different memory
         for (const ScalarType scalar :
@@ -204,7 +233,7 @@ py::tuple plan(std::size_t n, std::optional<std::size_t> d, const std::string& m
         }
         return most;
     });
-    return py::make_tuple(found.kind == PlanKind::dense ? "dense" : "streamed", found.fixed);
+    return py::make_tuple(name_of(found.kind), found.fixed);
 }
 
 }  // namespace
@@ -220,9 +249,10 @@ void register_homology(py::module_& module) {
                py::arg("threshold"), py::arg("dtype"), py::arg("n_threads"), py::arg("max_memory"), py::arg("plan"),
                py::arg("report"),
                "The barcode: intervals, birth_edges, death_edges, h0, n, enclosing_radius, plan, stats.");
-    module.def("plan", &plan, py::arg("n"), py::arg("d"), py::kw_only(), py::arg("metric"), py::arg("dtype"),
-               py::arg("n_threads"), py::arg("max_memory"),
-               "The plan for n points in d coordinates (None: a distance matrix that is copied), and its fixed bytes.");
+    module.def("plan", &plan, py::arg("n"), py::arg("d"), py::arg("n_edges"), py::kw_only(), py::arg("metric"),
+               py::arg("dtype"), py::arg("n_threads"), py::arg("max_memory"),
+               "The plan for n points in d coordinates (None: a distance matrix that is copied), or for a graph with "
+               "n_edges edges, and its fixed bytes.");
 }
 
 }  // namespace adabet::bindings

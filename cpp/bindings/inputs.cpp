@@ -14,12 +14,14 @@ namespace adabet::bindings {
 
 namespace {
 
-const std::int64_t* indices(const ArrayView& view, std::size_t expected) {
-    if (view.scalar != ScalarType::int64 || view.ndim != 1 || view.shape[0] != expected ||
+VertexIndices indices(const ArrayView& view, std::size_t expected) {
+    const bool narrow = view.scalar == ScalarType::int32;
+    if ((!narrow && view.scalar != ScalarType::int64) || view.ndim != 1 || view.shape[0] != expected ||
         (expected > 1 && view.strides[0] != 1)) {
-        throw InvalidInput("a sparse matrix's indices must be contiguous int64 arrays as long as its data");
+        throw InvalidInput("a sparse matrix's indices must be contiguous int32 or int64 arrays as long as its data");
     }
-    return static_cast<const std::int64_t*>(view.data);
+    return narrow ? VertexIndices(static_cast<const std::int32_t*>(view.data))
+                  : VertexIndices(static_cast<const std::int64_t*>(view.data));
 }
 
 }  // namespace
@@ -67,6 +69,19 @@ void Input::read(bool distance_matrix) {
         throw InvalidInput("a distance matrix must be square, got shape (" + std::to_string(values_.n) + ", " +
                            std::to_string(values_.d) + ")");
     }
+}
+
+const SparseEntries* Input::graph(std::size_t real_size, const Execution& execution, PlanChoice choice) const {
+    if (form_ != Form::sparse) return nullptr;
+    const std::size_t limit = execution.budget.limit();
+    const MemoryPlan plan =
+        plan_for_graph(n_, graph_.size(), graph_.size() / 2, real_size, execution.n_threads, limit, choice);
+    if (plan.kind != PlanKind::sparse) return nullptr;
+    if (plan.fixed > limit)
+        throw BudgetExceeded(
+            limit, plan.fixed,
+            std::to_string(n_) + " points and " + std::to_string(graph_.size()) + " entries (plan: sparse)");
+    return &graph_;
 }
 
 template <class Real>

@@ -25,6 +25,10 @@ public:
     [[nodiscard]] const PointCloud& points() const { return values_; }
     [[nodiscard]] std::size_t n() const { return n_; }
 
+    /// The graph, where lists of neighbours are the plan for it; null otherwise. Refuses as distances() does.
+    [[nodiscard]] const SparseEntries* graph(std::size_t real_size, const Execution& execution,
+                                             PlanChoice choice = {}) const;
+
     /// The distances in the form the engine reads, kept by the plan that is chosen where none is asked for. Refuses with
     /// BudgetExceeded, before anything is allocated, what n and d alone make too large for the budget.
     template <class Real>

@@ -22,7 +22,8 @@ class MemoryPlan:
     ----------
     plan : str
         ``"dense"``: the full distance matrix and one row of bits a point. ``"streamed"``: the bits alone; distances are
-        made anew from the points, or read again from the caller's matrix, a tile at a time.
+        made anew from the points, or read again from the caller's matrix, a tile at a time. ``"sparse"``: a graph's
+        lists of neighbours.
     n, d : int, int or None
         The points and their coordinates; `d` is None for a distance matrix or a graph.
     dtype : str
@@ -79,7 +80,8 @@ def estimate_memory(
         Coordinates of each. None: a distance matrix is given; it is counted as if it had to be copied, though one that
         is contiguous, symmetric and of the right precision is read in place.
     n_edges : int, optional
-        Edges of a sparse graph.
+        Edges of a sparse graph, each given once. With few of them, or where a matrix does not fit, memory follows from
+        them.
     dtype : {"float32", "float64"}, default "float32"
         Precision of the filtration values.
     n_threads : int, optional
@@ -105,6 +107,8 @@ def estimate_memory(
     ('dense', True, True)
     >>> estimate_memory(100_000, 3, max_memory="1GiB").fits
     False
+    >>> estimate_memory(100_000, n_edges=1_000_000, max_memory="1GiB").fits
+    True
     """
     n = _size(n, "n")
     d = None if d is None else _size(d, "d")
@@ -113,7 +117,7 @@ def estimate_memory(
     name = check_dtype(dtype)
     threads = resolve_threads(n_threads)
     budget = resolve_budget(max_memory)
-    plan, fixed = _core.plan(n, d, metric="euclidean", dtype=name, n_threads=threads, max_memory=budget)
+    plan, fixed = _core.plan(n, d, n_edges, metric="euclidean", dtype=name, n_threads=threads, max_memory=budget)
     return MemoryPlan(plan, n, d, name, threads, fixed, max(0, budget - fixed), budget)
 
 

@@ -1,10 +1,12 @@
 #include "adabet/persistence/plan.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "adabet/metric/distance_tiles.hpp"
 #include "adabet/persistence/limits.hpp"
+#include "adabet/persistence/sparse_h1.hpp"
 #include "adabet/rips/survey.hpp"
 
 namespace adabet {
@@ -74,6 +76,18 @@ MemoryPlan plan_for_matrix(std::size_t n, bool in_place, std::size_t real_size, 
     if (in_place) return {PlanKind::dense, dense};
     const std::size_t tiles = matrix_tiles_bytes(n) + readers(n_threads) * matrix_reader_bytes(real_size);
     return choose(dense, with_run(tiles, n, real_size, false, n_threads, limit), false, limit, choice);
+}
+
+/// Work per edge grows with the mean degree, that of the dense plan does not.
+MemoryPlan plan_for_graph(std::size_t n, std::size_t n_entries, std::size_t n_edges, std::size_t real_size,
+                          int n_threads, std::size_t limit, PlanChoice choice) {
+    const auto points = static_cast<double>(n);
+    const bool lists_are_quicker = static_cast<double>(n_entries) <= points * std::sqrt(points);
+    const MemoryPlan by_lists{PlanKind::sparse, h1_of_graph_bytes(n, n_entries, n_edges, real_size, n_threads)};
+    if (choice == PlanKind::sparse || (!choice && lists_are_quicker)) return by_lists;
+    const MemoryPlan by_matrix = plan_for_matrix(n, false, real_size, n_threads, limit, PlanKind::dense);
+    if (choice == PlanKind::dense || fits(by_matrix.fixed, limit)) return by_matrix;
+    return by_lists.fixed <= by_matrix.fixed ? by_lists : by_matrix;
 }
 
 }  // namespace adabet

@@ -32,6 +32,12 @@ using PlanChoice = std::optional<PlanKind>;
 [[nodiscard]] MemoryPlan plan_for_matrix(std::size_t n, bool in_place, std::size_t real_size, int n_threads,
                                          std::size_t limit, PlanChoice choice = {});
 
+/// The same for a graph with so many entries; sparse or dense. `n_edges` is the least number of edges that they may name:
+/// entries of both triangles name each edge twice.
+[[nodiscard]] MemoryPlan plan_for_graph(std::size_t n, std::size_t n_entries, std::size_t n_edges,
+                                        std::size_t real_size, int n_threads, std::size_t limit,
+                                        PlanChoice choice = {});
+
 /// Whether a cloud is put into a locality order before its distances are taken.
 [[nodiscard]] bool is_ordered_first(const PointCloud& points);
 
