@@ -284,6 +284,13 @@ def test_jobs_change_nothing_and_share_the_cores(monkeypatch: pytest.MonkeyPatch
         assert VietorisRipsH1()._parallel() == (4, 2)
 
 
+def test_many_clouds_in_many_threads() -> None:
+    """Threads have heaps of their own, where reading past the end of a buffer is an end of the process."""
+    clouds = rng(9).standard_normal((500, 40, 64)).astype(np.float32)
+    found = VietorisRipsH1(n_jobs=3, n_threads=1).fit_transform(clouds)
+    assert [len(bars) for bars in found] == adabet_fast.betti1_batch(clouds).tolist()
+
+
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_nested_jobs_do_not_multiply(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ADABET_NUM_THREADS", "OMP_NUM_THREADS"):

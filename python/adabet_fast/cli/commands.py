@@ -107,7 +107,8 @@ def h1(options: argparse.Namespace) -> int:
     if options.output is not None and Path(options.output).suffix.lower() not in (".csv", ".npy", ".json"):
         raise InvalidInputError(f"--output {options.output}: expected a .csv, .npy or .json file")
     x = _read(options.file, options)
-    barcode = compute_h1(x, check="ripser" if options.check else None, **_engine(options))
+    check = "ripser" if options.check else None
+    barcode = compute_h1(x, check=check, progress=options.progress, **_engine(options))
     kept = np.flatnonzero(barcode.persistence > barcode.intervals.dtype.type(least))
     data = _as_data(options.file, barcode, kept)
     if options.at is not None:

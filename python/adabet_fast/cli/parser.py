@@ -126,6 +126,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     h1.add_argument("--output", metavar="FILE", help="write the bars to a .csv, .npy or .json file")
     h1.add_argument("--plot", metavar="FILE", help="draw diagram and barcode into a .png, .pdf or .svg file")
+    h1.add_argument("--progress", action="store_true", help="show a bar on standard error (needs tqdm)")
     h1.add_argument("--check", action="store_true", help="compare with ripser.py; any difference is an error")
     _add_engine(h1)
     h1.set_defaults(run=commands.h1)
