@@ -14,7 +14,7 @@ CPP := $(shell find cpp tests/cpp -name '*.[ch]pp' 2>/dev/null)
 # A new or removed Python file changes its folder; an edited one needs no new install.
 PACKAGE := $(shell find cpp cmake -type f) $(shell find python -type d -not -name __pycache__)
 
-.PHONY: all help demo test lint types cpp-test py-test format bench wheel clean
+.PHONY: all help demo docs test lint types cpp-test py-test format bench wheel clean
 all: $(VENV)/.installed
 
 help:
@@ -22,6 +22,10 @@ help:
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m bench.demo
+
+# Warnings are errors; `python -m http.server -d docs/_build/html` shows it.
+docs: $(VENV)/.installed
+	$(BIN)/python -m sphinx -b html -E -n -W --keep-going -q docs docs/_build/html
 
 test: lint types cpp-test py-test
 
@@ -55,7 +59,7 @@ wheel: $(VENV)/.requirements
 	$(BIN)/pip wheel . --quiet --no-deps --no-build-isolation --wheel-dir dist
 
 clean:
-	rm -rf build dist $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
+	rm -rf build dist docs/_build docs/_pictures $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
 	find python tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:

@@ -38,7 +38,7 @@ class AdaBetFinetuning(BaseFinetuning):
     selection
         A selection, or the path of its JSON, to be used instead of choosing.
     channels
-        As in :meth:`Selection.apply`.
+        As in :meth:`~adabet_fast.nn.Selection.apply`.
     **how
         What else :func:`adabet_fast.nn.select_layers` takes.
 
