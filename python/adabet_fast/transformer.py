@@ -359,8 +359,12 @@ def _table(transformer: VietorisRipsH1, X: Any, *, reset: bool) -> NDArray[Any]:
 def _each(work: Callable[[int], T], count: int, jobs: int) -> list[T]:
     if jobs == 1:  # in the main thread, where Ctrl-C stops it at once
         return [work(index) for index in range(count)]
-    done: list[T] = Parallel(n_jobs=jobs, require="sharedmem")(delayed(work)(index) for index in range(count))
-    return done
+    # Some slices for each job: handing a small cloud over takes longer than its barcode.
+    slices = np.array_split(np.arange(count), min(count, 4 * jobs))
+    done = Parallel(n_jobs=jobs, require="sharedmem")(
+        delayed(lambda part: [work(int(index)) for index in part])(part) for part in slices
+    )
+    return [result for part in done for result in part]
 
 
 def _bars(index: int, cloud: Any, least: float, engine: dict[str, Any]) -> Floats:
