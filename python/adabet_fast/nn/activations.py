@@ -266,3 +266,13 @@ def find_reduction(reduce: str | Reduce | None) -> Reduce | None:
             f"reduce: expected one of {', '.join(map(repr, REDUCTIONS))}, a callable or None, got {reduce!r}"
         )
     return REDUCTIONS[reduce]
+
+
+def is_finite(values: torch.Tensor) -> bool:
+    """Tell whether there is neither NaN nor infinity.
+
+    >>> is_finite(torch.ones(3)), is_finite(torch.tensor([1.0, float("nan")]))
+    (True, False)
+    """
+    low, high = torch.aminmax(values)  # both carry NaN on, and need no memory
+    return bool(torch.isfinite(low)) and bool(torch.isfinite(high))

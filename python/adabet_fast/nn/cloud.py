@@ -142,3 +142,12 @@ def samples_of(rows: torch.Tensor, orders: tuple[Order, ...]) -> torch.Tensor:
     parts = torch.split(rows, [order.width for order in orders], dim=1)
     logical = [order.samples(part).flatten(1) for order, part in zip(orders, parts, strict=True)]
     return torch.cat(logical, dim=1)
+
+
+def in_orders(cloud: Cloud, orders: tuple[Order, ...]) -> torch.Tensor:
+    """Return a cloud's rows with their coordinates in given orders, those of the first rank."""
+    rows = cloud.pooled()
+    if cloud.orders == orders:
+        return rows
+    parts = torch.split(rows, [order.width for order in cloud.orders], dim=1)
+    return torch.cat([to.rows(own.samples(part)) for part, own, to in zip(parts, cloud.orders, orders, strict=True)], 1)

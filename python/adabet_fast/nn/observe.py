@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from adabet_fast.errors import InvalidInputError
-from adabet_fast.nn.activations import Order, Points
+from adabet_fast.nn.activations import Order, Points, is_finite
 from adabet_fast.nn.batches import prepare
-from adabet_fast.nn.cloud import Allocate, Cloud, in_memory
+from adabet_fast.nn.cloud import Allocate, Cloud, in_memory, in_orders
 from adabet_fast.nn.guard import BufferState, only_read, random_states
 from adabet_fast.nn.judge import judge
 from adabet_fast.nn.layers import Layer, label
@@ -141,7 +141,7 @@ class _Observer:
         try:
             self.tally.add(layer, order.rows(points.values.to(points.dtype)), (order,), (n_samples,))
         except InvalidInputError:
-            if _is_finite(points.values):
+            if is_finite(points.values):
                 raise
             watch.found_not_finite(layer, points, 0)
 
@@ -289,7 +289,7 @@ class _Observer:
         rows = self.clouds[name].add_call(points)
         if allocate == in_memory:
             self.meter.hold(self.clouds[name].bytes_held - before)
-        if not _is_finite(rows):
+        if not is_finite(rows):
             watch.found_not_finite(layer, points, len(watch.sightings.calls[name]) - 1)
         return True
 
@@ -319,7 +319,7 @@ class _Observer:
             some = names[start : start + self.ranks.size]
             owners = [i % self.ranks.size for i in range(len(some))]
             orders = [tuple(sight.order for sight in self.first.calls[name]) for name in some]
-            rows = [_in_orders(self.clouds[name], to) for name, to in zip(some, orders, strict=True)]
+            rows = [in_orders(self.clouds[name], to) for name, to in zip(some, orders, strict=True)]
             brought = self.ranks.bring(rows, owners)
             with self.ranks.together():
                 for i, parts in brought:
@@ -376,7 +376,7 @@ def _measuring(observer: _Observer, watch: Watch, n_samples: int) -> Take:
     def take(layer: Layer, points: Points, call: int) -> bool:
         if call == 0:
             observer._measure_at_once(layer, points, n_samples, watch)
-        elif not _is_finite(points.values):
+        elif not is_finite(points.values):
             watch.found_not_finite(layer, points, call)
         return call == 0
 
@@ -385,17 +385,3 @@ def _measuring(observer: _Observer, watch: Watch, n_samples: int) -> Take:
 
 def _keeping(observer: _Observer, names: set[str], watch: Watch, allocate: Allocate) -> Take:
     return lambda layer, points, _: layer.name in names and observer._keep(layer, points, watch, allocate)
-
-
-def _in_orders(cloud: Cloud, orders: tuple[Order, ...]) -> torch.Tensor:
-    """Return a cloud's rows with their coordinates in given orders, those of the first rank."""
-    rows = cloud.pooled()
-    if cloud.orders == orders:
-        return rows
-    parts = torch.split(rows, [order.width for order in cloud.orders], dim=1)
-    return torch.cat([to.rows(own.samples(part)) for part, own, to in zip(parts, cloud.orders, orders, strict=True)], 1)
-
-
-def _is_finite(values: torch.Tensor) -> bool:
-    low, high = torch.aminmax(values)  # both carry NaN on, and need no memory
-    return bool(torch.isfinite(low)) and bool(torch.isfinite(high))
