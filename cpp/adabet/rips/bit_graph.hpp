@@ -57,6 +57,14 @@ public:
         set(slot_b, slot_a);
     }
 
+    /// Asks for the words that connecting these vertices will change.
+    void prefetch(Vertex a, Vertex b) const {
+        const std::size_t slot_a = slot(a);
+        const std::size_t slot_b = slot(b);
+        __builtin_prefetch(rows_.data() + slot_a * words_ + slot_b / kWordBits, 1);
+        __builtin_prefetch(rows_.data() + slot_b * words_ + slot_a / kWordBits, 1);
+    }
+
 private:
     [[nodiscard]] static std::size_t summary_words(std::size_t n) {
         return (row_words(n) / kBlockWords + kWordBits - 1) / kWordBits;

@@ -9,6 +9,8 @@ namespace {
 constexpr std::size_t kSmallChunk = 1024;
 constexpr std::size_t kChunkOfThread = 8192;
 constexpr std::size_t kEdgesPerCheck = 1024;
+/// Edges between asking for the words that one will change and changing them.
+constexpr std::size_t kAhead = 16;
 /// Edges after which threads join in, and words of the rows that make it worth their while.
 constexpr std::size_t kEdgesAlone = std::size_t{1} << 14;
 constexpr std::size_t kFewestWords = 8;
@@ -63,8 +65,10 @@ void Classifier<Real>::process_share(std::span<const RankedEdge<Real>> edges, st
     const std::size_t begin = edges.size() * share / workers_.size();
     const std::size_t end = edges.size() * (share + 1) / workers_.size();
     const auto take_in = [&](std::size_t from, std::size_t to) {
-        for (std::size_t i = from; i < to; ++i)
+        for (std::size_t i = from; i < to; ++i) {
+            if (i + kAhead < to) mine.graph.prefetch(edges[i + kAhead].a, edges[i + kAhead].b);
             mine.graph.connect(mine.graph.slot(edges[i].a), mine.graph.slot(edges[i].b));
+        }
     };
     take_in(0, begin);
     mine.critical.clear();

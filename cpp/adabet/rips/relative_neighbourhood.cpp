@@ -94,17 +94,21 @@ private:
         return nearest;
     }
 
-    /// Candidates come by smaller end a, so those of one group are a stretch.
+    /// Candidates come by the group of the smaller end, so those of one group are a stretch; the longest first, so that a
+    /// panel looks at no more of them than it can settle.
     void find_group_ends() {
-        std::sort(edges_.begin(), edges_.end(), [](const RankedEdge<Real>& x, const RankedEdge<Real>& y) {
-            return x.a < y.a || (x.a == y.a && x.b < y.b);
+        std::size_t compared = 0;
+        std::sort(edges_.begin(), edges_.end(), [&](const RankedEdge<Real>& x, const RankedEdge<Real>& y) {
+            if (++compared % kComparisonsPerCheck == 0) execution_.check();
+            const std::size_t gx = group_of(x.a);
+            const std::size_t gy = group_of(y.a);
+            return gx < gy || (gx == gy && y < x);
         });
         stretch_ = make_buffer<Stretch>(execution_.budget, groups(), Stretch{});
         for (std::size_t i = 0; i < edges_.size(); ++i) {
             Stretch& stretch = stretch_[group_of(edges_[i].a)];
             if (stretch.end == 0) stretch.begin = i;
             stretch.end = i + 1;
-            stretch.longest = std::max(stretch.longest, edges_[i].key);
         }
     }
 
@@ -122,9 +126,8 @@ private:
             const Stretch& stretch = stretch_[group];
             if (stretch.end == 0) continue;
             const LengthKey<Real> to_a = least(group, panel);
-            if (to_a > stretch.longest) continue;
-            for (std::size_t i = stretch.begin; i < stretch.end; ++i) {
-                if (to_a > edges_[i].key || is_out(i)) continue;
+            for (std::size_t i = stretch.begin; i < stretch.end && edges_[i].key >= to_a; ++i) {
+                if (is_out(i)) continue;
                 const std::size_t other = group_of(edges_[i].b);
                 if (least(other, panel) > edges_[i].key) continue;
                 mine.candidates.push_back(i);
@@ -180,7 +183,6 @@ private:
     struct Stretch {
         std::size_t begin = 0;
         std::size_t end = 0;
-        LengthKey<Real> longest = 0;
     };
 
     const Distances<Real>& distances_;
