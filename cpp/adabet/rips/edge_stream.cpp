@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
-#include <cstdint>
 #include <vector>
 
 #include "adabet/rips/edge_sort.hpp"
+#include "adabet/rips/length_sample.hpp"
 
 namespace adabet {
 
@@ -47,7 +47,11 @@ EdgeStream<Real>::EdgeStream(const Distances<Real>& distances, const BlockBounds
       pending_(make_buffer<Stretch>(execution.budget)),
       batch_(make_buffer<RankedEdge<Real>>(execution.budget)),
       spare_(make_buffer<RankedEdge<Real>>(execution.budget)) {
-    if (!done_ && n_pairs_ > target_) take_sample();
+    if (!done_ && n_pairs_ > target_)
+        sample_ = sample_lengths(distances,
+                                 std::clamp(kSampledInFirst * (n_pairs_ / std::max<std::size_t>(target_, 1)),
+                                            kSmallestSample, kLargestSample),
+                                 execution);
 }
 
 template <class Real>
@@ -59,30 +63,6 @@ std::size_t EdgeStream<Real>::bytes(std::size_t n, std::size_t largest_batch, bo
     const std::size_t tiles =
         resident ? 0 : static_cast<std::size_t>(n_threads) * kTileRows * kTileColumns * sizeof(Real);
     return 2 * (std::max(largest_batch, n) + kRowBlock) * sizeof(RankedEdge<Real>) + buckets * bucket + tiles;
-}
-
-/// Pairs by a fixed pseudo-random sequence: the same cuts in each run.
-template <class Real>
-void EdgeStream<Real>::take_sample() {
-    const std::size_t n = distances_.n();
-    const std::size_t wanted =
-        std::clamp(kSampledInFirst * (n_pairs_ / std::max<std::size_t>(target_, 1)), kSmallestSample, kLargestSample);
-    sample_.reserve(wanted);
-    DistanceReader<Real> reader(distances_, 0, execution_.budget);
-    std::uint64_t state = 0x9E3779B97F4A7C15u;
-    const auto draw = [&] {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        return static_cast<std::size_t>((state >> 32) * n >> 32);
-    };
-    while (sample_.size() < wanted) {
-        if (sample_.size() % 4096 == 0) execution_.check();
-        const std::size_t i = draw();
-        const std::size_t j = draw();
-        if (i != j) sample_.push_back(length_key(reader.at(i, j)));
-    }
-    std::sort(sample_.begin(), sample_.end());
 }
 
 template <class Real>

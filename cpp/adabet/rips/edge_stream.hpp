@@ -37,7 +37,6 @@ private:
         std::size_t count;
     };
 
-    void take_sample();
     [[nodiscard]] Stretch next_by_sample();
     bool take(const Stretch& stretch);
     void split_by_length(const Stretch& stretch);
