@@ -69,7 +69,6 @@ def test_matrices_in_place_need_less() -> None:
         h1(matrix, distance_matrix=True, max_memory=1000)
     assert caught.value.needed == in_place.value.needed
     budget = in_place.value.needed
-    assert budget == estimate_memory(300).fixed - matrix.nbytes
     for copied in (matrix.astype(np.float64), matrix[np.triu_indices(300, 1)]):
         with pytest.raises(MemoryBudgetError):
             h1(copied, distance_matrix=True, max_memory=budget)
@@ -102,7 +101,8 @@ def test_an_estimate_needs_no_memory_and_never_wraps() -> None:
     for n in (0, 1, 2, 3, 1000, 46_341, 65_537, 92_683, 100_000, 2**29, 2**31 - 1):
         plan = estimate_memory(n, 10, max_memory="1GiB")
         assert plan.fixed >= last
-        assert plan.fixed >= min(n * n * 4, 2**60)
+        assert plan.fixed >= min(n * n // 8, 2**60)  # rows of bits, whatever the plan
+        assert plan.plan == "dense" or n >= 2048
         assert plan.fits == (plan.fixed <= 2**30)
         assert str(plan).endswith("fits" if plan.fits else "does not fit")
         last = plan.fixed
@@ -218,7 +218,7 @@ def test_a_machine_that_runs_out() -> None:
     """Under a hard limit of the process an allocation fails that max_memory would allow: an error, not a crash."""
     code = """
 import resource, time, numpy as np, adabet_fast
-x = np.random.default_rng(0).standard_normal((6000, 3)).astype(np.float32)
+x = np.random.default_rng(0).standard_normal((6000, 40)).astype(np.float32)
 adabet_fast.betti1(x[:50], n_threads=1)
 used = int(next(line for line in open("/proc/self/status") if line.startswith("VmSize")).split()[1]) * 1024
 resource.setrlimit(resource.RLIMIT_AS, (used + 2**26, used + 2**26))
@@ -238,5 +238,5 @@ print(adabet_fast.betti1(x[:50], n_threads=1))
     assert done.stdout.splitlines() == [
         "True None None",
         "True",
-        str(betti1(np.random.default_rng(0).standard_normal((6000, 3)).astype(np.float32)[:50])),
+        str(betti1(np.random.default_rng(0).standard_normal((6000, 40)).astype(np.float32)[:50])),
     ]

@@ -34,12 +34,12 @@ class Barcode:
     backend : {"cpu", "ripser"}
         Which engine ran.
     plan : str
-        The memory plan; ``"dense"``: the full distance matrix and one row of bits a point.
+        The memory plan: ``"dense"``, ``"streamed"`` or ``"sparse"``; see `MemoryPlan`.
     enclosing_radius : float
         The least distance within which some point has all others; beyond it nothing is born and nothing lives.
     stats : dict
-        Seconds by stage (``seconds_distances``, ``seconds_rng``, ``seconds_edges``, ``seconds_lunes``,
-        ``seconds_columns``), ``edges`` looked at, ``births`` with those of zero length, ``critical_cells``,
+        Seconds by stage (``seconds_distances``, ``seconds_survey``, ``seconds_rng``, ``seconds_edges``,
+        ``seconds_lunes``, ``seconds_columns``), ``edges`` looked at, ``births`` with those of zero length, ``critical_cells``,
         ``peak_bytes`` of the engine's own memory beyond input and output, and ``peak_rss_bytes``, the largest resident
         size that the process has had so far.
 
