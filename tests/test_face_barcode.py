@@ -149,7 +149,14 @@ def test_repr_shows_how_the_input_was_read() -> None:
 def test_stats(case: tuple[np.ndarray, Barcode]) -> None:
     _, bars = case
     stages = [name for name in bars.stats if name.startswith("seconds_")]
-    assert {name.removeprefix("seconds_") for name in stages} == {"distances", "survey", "rng", "edges", "lunes", "columns"}
+    assert {name.removeprefix("seconds_") for name in stages} == {
+        "distances",
+        "survey",
+        "rng",
+        "edges",
+        "lunes",
+        "columns",
+    }
     assert all(0 <= bars.stats[name] < 60 for name in stages)
     assert 0 < bars.stats["edges"] <= 60 * 59 / 2
     assert bars.stats["births"] >= len(bars)

@@ -218,7 +218,7 @@ def test_a_machine_that_runs_out() -> None:
     """Under a hard limit of the process an allocation fails that max_memory would allow: an error, not a crash."""
     code = """
 import resource, time, numpy as np, adabet_fast
-x = np.random.default_rng(0).standard_normal((6000, 40)).astype(np.float32)
+x = np.random.default_rng(0).standard_normal((40_000, 3)).astype(np.float32)
 adabet_fast.betti1(x[:50], n_threads=1)
 used = int(next(line for line in open("/proc/self/status") if line.startswith("VmSize")).split()[1]) * 1024
 resource.setrlimit(resource.RLIMIT_AS, (used + 2**26, used + 2**26))
@@ -238,5 +238,5 @@ print(adabet_fast.betti1(x[:50], n_threads=1))
     assert done.stdout.splitlines() == [
         "True None None",
         "True",
-        str(betti1(np.random.default_rng(0).standard_normal((6000, 40)).astype(np.float32)[:50])),
+        str(betti1(np.random.default_rng(0).standard_normal((40_000, 3)).astype(np.float32)[:50])),
     ]
