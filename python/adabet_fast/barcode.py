@@ -39,8 +39,8 @@ class Barcode:
         The least distance within which some point has all others; beyond it nothing is born and nothing lives.
     stats : dict
         Seconds by stage (``seconds_distances``, ``seconds_survey``, ``seconds_rng``, ``seconds_edges``,
-        ``seconds_lunes``, ``seconds_columns``), ``edges`` looked at, ``births`` with those of zero length, ``critical_cells``,
-        ``peak_bytes`` of the engine's own memory beyond input and output, and ``peak_rss_bytes``, the largest resident
+        ``seconds_lunes``, ``seconds_columns``), ``edges`` looked at, ``births`` with those of zero length,
+        ``critical_cells``, ``peak_bytes`` of the engine's own memory beyond input and output, and ``peak_rss_bytes``, the largest resident
         size that the process has had so far.
 
     Examples

@@ -154,9 +154,7 @@ def bytes_of(tensor: torch.Tensor) -> bytes:
 def state_of(model: nn.Module) -> dict[str, Any]:
     """Everything about a model and the random generators that scoring could change, as comparable values."""
     return {
-        "parameters": {
-            n: (id(p), p._version, bytes_of(p)) for n, p in model.named_parameters()
-        },
+        "parameters": {n: (id(p), p._version, bytes_of(p)) for n, p in model.named_parameters()},
         "buffers": {n: (id(b), bytes_of(b)) for n, b in model.named_buffers()},
         "gradients": {n: None if p.grad is None else id(p.grad) for n, p in model.named_parameters()},
         "requires_grad": {n: p.requires_grad for n, p in model.named_parameters()},
