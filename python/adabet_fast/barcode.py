@@ -40,8 +40,8 @@ class Barcode:
     stats : dict
         Seconds by stage (``seconds_distances``, ``seconds_survey``, ``seconds_rng``, ``seconds_edges``,
         ``seconds_lunes``, ``seconds_columns``), ``edges`` looked at, ``births`` with those of zero length,
-        ``critical_cells``, ``peak_bytes`` of the engine's own memory beyond input and output, and ``peak_rss_bytes``, the largest resident
-        size that the process has had so far.
+        ``critical_cells``, ``peak_bytes`` of the engine's own memory beyond input and output, and ``peak_rss_bytes``,
+        the largest resident size that the process has had so far.
 
     Examples
     --------
