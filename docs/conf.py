@@ -27,6 +27,7 @@ html_title = f"adabet_fast {release}"
 html_static_path = ["_static"]
 html_css_files = ["wide.css"]
 html_copy_source = False
+html_show_copyright = False
 
 default_role = "autolink"  # `h1` in a docstring is a link, `x` is not
 nitpicky = True
@@ -72,8 +73,10 @@ def draw(app: Sphinx) -> None:
     pictures.draw_all(HERE / "_pictures")
 
 
-def list_results(app: Sphinx, name: str, source: list[str]) -> None:
-    """List the result tables on the benchmarks page: those that exist."""
+def fill_in(app: Sphinx, name: str, source: list[str]) -> None:
+    """Put in what is known when the pages are built: the result tables that exist, what can run here."""
+    source[0] = source[0].replace("\n\n```\n", "\n```\n")  # doctest needs the empty line, readers do not
+    source[0] = source[0].replace("% backends", f"```text\n{adabet_fast.backends()}\n```")
     found = [result for result in RESULTS if (HERE / f"{result}.md").is_file()]
     if name == "benchmarks" and found:
         entries = "\n".join(found)
@@ -85,4 +88,4 @@ def setup(app: Sphinx) -> None:
     """Register these."""
     app.add_directive("command-help", CommandHelp)
     app.connect("builder-inited", draw)
-    app.connect("source-read", list_results)
+    app.connect("source-read", fill_in)

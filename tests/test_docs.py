@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+import adabet_fast
+import adabet_fast.nn
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
@@ -70,3 +73,20 @@ def test_every_snippet_is_of_a_kind_that_is_run(page: str) -> None:
             assert text.startswith("$ "), f"{page}: a console block begins with a command:\n{text}"
         elif not language.startswith("{"):
             assert text in SHOWN, f"{page}: a block of {language!r} is not run:\n{text}"
+
+
+def test_the_reference_has_every_public_name() -> None:
+    directive = re.compile(r"^\.\. auto(?:function|class|exception):: (?:[\w.]*\.)?(\w+)", re.MULTILINE)
+    listed = {name for page in (DOCS / "api").glob("*.rst") for name in directive.findall(page.read_text("utf-8"))}
+    public = {*adabet_fast.__all__, *adabet_fast.nn.__all__} - {"__version__"}
+    assert public <= listed, f"not in docs/api: {sorted(public - listed)}"
+
+
+def test_the_pictures_are_the_same_each_time(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        subprocess.run([sys.executable, str(DOCS / "pictures.py"), str(tmp_path / folder)], check=True, timeout=300)
+    drawn = sorted(path.name for path in (tmp_path / "one").iterdir())
+    shown = set(re.findall(r"_pictures/(\w+\.svg)", (DOCS / "method.md").read_text("utf-8")))
+    assert shown == set(drawn)
+    for name in drawn:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
