@@ -72,7 +72,8 @@ def _draw_bars(ax: Any, intervals: NDArray[np.float64]) -> None:
     # A mark at each birth, so that bars shorter than a pixel are seen.
     ax.plot(intervals[order, 0], heights, "|", color=_BARS, markersize=width, markeredgewidth=0.8)
     endless = np.isinf(intervals[order, 1])
-    ax.plot(np.full(endless.sum(), beyond), heights[endless], ">", color=_BARS, markersize=6, clip_on=False)
+    if endless.any():  # an empty artist that is not clipped would upset a layout engine
+        ax.plot(np.full(endless.sum(), beyond), heights[endless], ">", color=_BARS, markersize=6, clip_on=False)
     ax.set_xlim(low, beyond if endless.any() else high + 0.03 * (high - low))
     ax.set_ylim(-1, max(1, len(order)))
     ax.set_yticks([])
