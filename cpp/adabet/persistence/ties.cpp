@@ -92,8 +92,9 @@ private:
                 const Real* const row = tile.row(a - rows.begin);
                 for (std::size_t v = 0; v < columns.size(); ++v) {
                     const auto key = length_key(row[v]);
-                    if (key <= longest && begin + v != a && filter_.may_contain(key))
-                        hits_.push_back({a, key, static_cast<Vertex>(begin + v)});
+                    // All three at once: half of the lengths are below the longest, in no order.
+                    const bool is_hit = (key <= longest) & (begin + v != a) & filter_.may_contain(key);
+                    if (is_hit) hits_.push_back({a, key, static_cast<Vertex>(begin + v)});
                 }
             }
         }

@@ -230,6 +230,8 @@ ADABET_INLINE bool lune_has(const Real* row_a, const Real* row_b, const RankedEd
         return v == static_cast<std::size_t>(end_point) && v < end ? v + 1 : v;
     };
     const LengthKey<Real> key = edge.key;
+    // Most edges have a vertex that is nearer to both ends, whatever the ties; neither end is one.
+    if (lune_meets(row_a, row_b, begin - origin, end - origin, key, key)) return true;
     const auto meets = [&](std::size_t first, std::size_t last, LengthKey<Real> before_a, LengthKey<Real> before_b)
                            __attribute__((always_inline)) {
                                return lune_meets(row_a, row_b, first - origin, last - origin, before_a, before_b);
