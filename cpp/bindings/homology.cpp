@@ -12,6 +12,7 @@
 
 #include "adabet/persistence/batch.hpp"
 #include "adabet/persistence/h1.hpp"
+#include "adabet/persistence/representatives.hpp"
 #include "adabet/persistence/sparse_h1.hpp"
 #include "bindings/execution.hpp"
 #include "bindings/inputs.hpp"
@@ -134,6 +135,23 @@ py::array edges_array(const std::vector<Edge>& edges) {
     return out;
 }
 
+/// For each interval a list of one array of vertices.
+template <class Real>
+py::list loops_list(const Barcode<Real>& barcode) {
+    py::list bars;
+    std::size_t begin = 0;
+    for (const std::size_t end : barcode.loop_ends) {
+        py::array_t<std::int64_t> loop(static_cast<py::ssize_t>(end - begin));
+        std::copy_n(barcode.loop_vertices.begin() + static_cast<std::ptrdiff_t>(begin), end - begin,
+                    loop.mutable_data());
+        py::list loops;
+        loops.append(loop);
+        bars.append(loops);
+        begin = end;
+    }
+    return bars;
+}
+
 /// Finite bars by rising death, then one infinite bar a component.
 template <class Real>
 py::array h0_array(const Barcode<Real>& barcode) {
@@ -169,7 +187,7 @@ PlanChoice plan_from_name(const std::string& name) {
 
 py::dict h1(const py::object& x, bool distance_matrix, const std::string& metric, double threshold,
             const std::string& dtype, int n_threads, std::size_t max_memory, const std::string& plan,
-            const py::object& report) {
+            bool representatives, const py::object& report) {
     const Input input(x, distance_matrix);
     const Metric chosen = metric_from_name(metric);
     const Call call(max_memory, n_threads, report);
@@ -185,11 +203,13 @@ py::dict h1(const py::object& x, bool distance_matrix, const std::string& metric
             if (const SparseEntries* const graph = input.graph(sizeof(Real), call.execution, choice)) {
                 kept = "sparse";
                 barcode = h1_of_graph(*graph, to_real<Real>(threshold), call.execution);
+                if (representatives) add_representatives(*graph, to_real<Real>(threshold), *barcode, call.execution);
             } else {
                 const HeldDistances<Real> held = input.distances<Real>(chosen, call.execution, choice);
                 kept = held.distances().is_resident() ? "dense" : "streamed";
                 seconds_distances = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-                barcode = adabet::h1(held.distances(), to_real<Real>(threshold), call.execution, held.order());
+                barcode = adabet::h1(held.distances(), to_real<Real>(threshold), call.execution, held.order(),
+                                     representatives);
             }
         }
         py::dict out;
@@ -200,6 +220,7 @@ py::dict h1(const py::object& x, bool distance_matrix, const std::string& metric
         out["n"] = input.n();
         out["enclosing_radius"] = static_cast<double>(barcode->enclosing_radius);
         out["plan"] = kept;
+        if (representatives) out["representatives"] = loops_list(*barcode);
         out["stats"] = stats_dict(barcode->stats, seconds_distances, call.execution.budget.peak());
         return out;
     });
@@ -246,8 +267,7 @@ void register_homology(py::module_& module) {
                py::arg("metric"), py::arg("threshold"), py::arg("min_persistence"), py::arg("dtype"),
                py::arg("n_threads"), py::arg("max_memory"), "betti1 of each cloud of a list, or of a stack (b, n, d).");
     module.def("h1", &h1, py::arg("x"), py::kw_only(), py::arg("distance_matrix"), py::arg("metric"),
-               py::arg("threshold"), py::arg("dtype"), py::arg("n_threads"), py::arg("max_memory"), py::arg("plan"),
-               py::arg("report"),
+               py::arg("threshold"), py::arg("dtype"), py::arg("n_threads"), py::arg("max_memory"), py::arg("plan"), py::arg("representatives"), py::arg("report"),
                "The barcode: intervals, birth_edges, death_edges, h0, n, enclosing_radius, plan, stats.");
     module.def("plan", &plan, py::arg("n"), py::arg("d"), py::arg("n_edges"), py::kw_only(), py::arg("metric"),
                py::arg("dtype"), py::arg("n_threads"), py::arg("max_memory"),

@@ -16,7 +16,7 @@ class MemoryBudgetError(MemoryError):
 
 class BackendUnavailableError(RuntimeError): ...
 
-class _RawBarcode(TypedDict):
+class _RawBarcode(TypedDict, total=False):
     intervals: NDArray[np.floating[Any]]
     birth_edges: NDArray[np.int64]
     death_edges: NDArray[np.int64]
@@ -24,6 +24,7 @@ class _RawBarcode(TypedDict):
     n: int
     enclosing_radius: float
     plan: str
+    representatives: list[list[NDArray[np.int64]]]  # where asked for
     stats: dict[str, float]
 
 def available_cores() -> int: ...
@@ -66,6 +67,7 @@ def h1(
     n_threads: int,
     max_memory: int,
     plan: str,
+    representatives: bool,
     report: Callable[[int, int, int, float], None] | None,
 ) -> _RawBarcode: ...
 def plan(

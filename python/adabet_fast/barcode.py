@@ -35,6 +35,10 @@ class Barcode:
         Which engine ran.
     plan : str
         The memory plan: ``"dense"``, ``"streamed"`` or ``"sparse"``; see `MemoryPlan`.
+    representatives : list of lists of ndarray, or None
+        Where they were asked for: for each bar a list of closed vertex loops (one, today), each an array of vertices
+        without the first one again at the end. Their edges are no longer than the bar's birth, and they are no boundary
+        before its death.
     enclosing_radius : float
         The least distance within which some point has all others; beyond it nothing is born and nothing lives.
     stats : dict
@@ -71,6 +75,7 @@ class Barcode:
         enclosing_radius: float = np.inf,
         backend: str = "cpu",
         plan: str = "dense",
+        representatives: list[list[NDArray[np.int64]]] | None = None,
         stats: Mapping[str, float] | None = None,
     ) -> None:
         for array in (intervals, h0, birth_edges, death_edges):
@@ -85,6 +90,7 @@ class Barcode:
         self.enclosing_radius = enclosing_radius
         self.backend = backend
         self.plan = plan
+        self.representatives = representatives
         self.stats = dict(stats or {})
 
     @property

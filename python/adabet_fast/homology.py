@@ -224,6 +224,7 @@ def h1(
     backend: str = "auto",
     max_memory: int | str | None = None,
     n_threads: int | None = None,
+    representatives: bool = False,
     progress: bool | Callable[..., object] = False,
     check: str | None = None,
 ) -> Barcode:
@@ -236,6 +237,10 @@ def h1(
         (n (n - 1) / 2,) or scipy sparse matrix. The kinds of arrays, and how a matrix is read, are as in `betti1`.
     distance_matrix, metric, threshold, dtype, backend, max_memory, n_threads
         As in `betti1`. Below a finite `threshold`, or where inf parts the points, bars may be essential: death = inf.
+    representatives : bool, default False
+        Also give each interval a short closed loop: its birth edge and a path of fewest edges among those before it.
+        Such a cycle is born with the interval and is no boundary before the interval's death. Costs a second pass over
+        the edges up to the last birth and one search for each bar.
     progress : bool or callable, default False
         True: a tqdm bar of deaths, with the edges looked at, the classes alive and the radius, where tqdm is installed.
         A function is called instead, by name, with ``edges``, ``births``, ``alive`` (int) and ``radius`` (float), every
@@ -279,21 +284,24 @@ def h1(
         raise InvalidInputError(f"check is {check!r}, expected None or 'ripser'")
     if check is not None and options.dtype != "float32":
         raise InvalidInputError("check='ripser' compares float32 barcodes, got dtype='float64'")
+    check_flag(representatives, "representatives")
     if options.backend == "ripser":
+        if representatives:
+            raise BackendUnavailableError("backend 'ripser' gives no representatives; use backend='cpu'")
         return _ripser_barcode(_read(x, options), options)
     if check is None:
-        return _native_barcode(_read(x, options), options)
+        return _native_barcode(_read(x, options), options, progress, representatives)
     from adabet_fast._ripser import cross_check, import_ripser
 
     import_ripser()  # rather raise now than after the work
     matrix, d = _float32_matrix(_read(x, options), options)
-    barcode = _native_barcode(matrix, options._replace(distance_matrix=True))
+    barcode = _native_barcode(matrix, options._replace(distance_matrix=True), progress, representatives)
     barcode.d = d
     cross_check(barcode.intervals, matrix, options.threshold)
     return barcode
 
 
-def _native_barcode(x: Any, options: _Options, progress: object = False) -> Barcode:
+def _native_barcode(x: Any, options: _Options, progress: object = False, representatives: bool = False) -> Barcode:
     with reporting(progress) as report:
         raw = _core.h1(
             x,
@@ -304,6 +312,7 @@ def _native_barcode(x: Any, options: _Options, progress: object = False) -> Barc
             n_threads=options.n_threads,
             max_memory=options.max_memory,
             plan="auto",
+            representatives=representatives,
             report=report,
         )
     return Barcode(
@@ -316,6 +325,7 @@ def _native_barcode(x: Any, options: _Options, progress: object = False) -> Barc
         enclosing_radius=raw["enclosing_radius"],
         backend="cpu",
         plan=raw["plan"],
+        representatives=raw["representatives"] if representatives else None,
         stats=raw["stats"] | _resident(),
     )
 

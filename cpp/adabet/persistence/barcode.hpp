@@ -14,7 +14,8 @@ struct Stats {
     double seconds_edges = 0;    ///< collecting and sorting edges
     double seconds_lunes = 0;    ///< classifying edges by the components of their lunes
     double seconds_columns = 0;  ///< flow and reduction
-    std::size_t edges = 0;       ///< edges that were looked at in order
+    double seconds_representatives = 0;
+    std::size_t edges = 0;  ///< edges that were looked at in order
     std::size_t births =
         0;  ///< edges that bring an H1 class, of length below the enclosing radius and up to the threshold
     std::size_t critical_cells = 0;
@@ -30,6 +31,8 @@ struct Barcode {
     std::vector<Real> h0_deaths;    ///< finite deaths > 0, rising; H0 births are all 0
     std::size_t components = 0;     ///< infinite H0 bars
     Real enclosing_radius = infinity<Real>;
+    std::vector<Vertex> loop_vertices;   ///< where representatives were asked for: one loop for each interval ...
+    std::vector<std::size_t> loop_ends;  ///< ... up to loop_vertices[loop_ends[i]]
     Stats stats;
 };
 

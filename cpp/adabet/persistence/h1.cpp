@@ -6,6 +6,7 @@
 #include "adabet/persistence/bars.hpp"
 #include "adabet/persistence/births.hpp"
 #include "adabet/persistence/limits.hpp"
+#include "adabet/persistence/representatives.hpp"
 #include "adabet/persistence/sorted_bars.hpp"
 #include "adabet/persistence/stopwatch.hpp"
 #include "adabet/persistence/window.hpp"
@@ -34,7 +35,7 @@ void rename(Buffer<Bar<Real>>& bars, std::span<const Vertex> order) {
 
 template <class Real>
 Barcode<Real> h1(const Distances<Real>& distances, Real threshold, const Execution& execution,
-                 std::span<const Vertex> order) {
+                 std::span<const Vertex> order, bool representatives) {
     Barcode<Real> barcode;
     Stopwatch watch;
     const RunLimits limits = run_limits(distances.n(), sizeof(Real), distances.is_resident(), execution);
@@ -52,11 +53,16 @@ Barcode<Real> h1(const Distances<Real>& distances, Real threshold, const Executi
     Buffer<Bar<Real>> bars = find_bars(distances, survey, births, window, limits, barcode.stats, execution);
     if (!order.empty()) rename(bars, order);
     write_sorted(std::move(bars), barcode, execution);
+    if (representatives) {
+        watch = Stopwatch{};
+        add_representatives(distances, survey, order, limits, barcode, execution);
+        watch.lap(barcode.stats.seconds_representatives);
+    }
     barcode.stats.peak_bytes = execution.budget.peak();
     return barcode;
 }
 
-template Barcode<float> h1(const Distances<float>&, float, const Execution&, std::span<const Vertex>);
-template Barcode<double> h1(const Distances<double>&, double, const Execution&, std::span<const Vertex>);
+template Barcode<float> h1(const Distances<float>&, float, const Execution&, std::span<const Vertex>, bool);
+template Barcode<double> h1(const Distances<double>&, double, const Execution&, std::span<const Vertex>, bool);
 
 }  // namespace adabet

@@ -10,10 +10,11 @@
 namespace adabet {
 
 /// Exact H1 (over Z/2) of the Vietoris-Rips filtration of the distances, edges up to and including `threshold`. Edges are
-/// named by the rows that `order` gives their ends; an empty one leaves them as they are.
+/// named by the rows that `order` gives their ends; an empty one leaves them as they are. With `representatives` each
+/// interval gets a closed loop of vertices.
 template <class Real>
 [[nodiscard]] Barcode<Real> h1(const Distances<Real>& distances, Real threshold, const Execution& execution,
-                               std::span<const Vertex> order = {});
+                               std::span<const Vertex> order = {}, bool representatives = false);
 
 /// The number of H1 intervals with death > birth alone; needs no reduction where no two edges that meet have one length.
 template <class Real>
