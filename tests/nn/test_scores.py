@@ -288,7 +288,7 @@ def test_float64_and_threads() -> None:
         ({"normalize": "activations"}, "normalize"),
         ({"score": "b1", "normalize": "parameters"}, "normalize"),
         ({"pooling": "mean"}, "pooling"),
-        ({"unit": "block"}, "unit"),
+        ({"unit": "layer"}, "unit"),
         ({"dtype": "float16"}, "dtype"),
         ({"sample_axis": -1}, "sample_axis"),
         ({"sample_axis": True}, "sample_axis"),
