@@ -267,7 +267,8 @@ void register_homology(py::module_& module) {
                py::arg("metric"), py::arg("threshold"), py::arg("min_persistence"), py::arg("dtype"),
                py::arg("n_threads"), py::arg("max_memory"), "betti1 of each cloud of a list, or of a stack (b, n, d).");
     module.def("h1", &h1, py::arg("x"), py::kw_only(), py::arg("distance_matrix"), py::arg("metric"),
-               py::arg("threshold"), py::arg("dtype"), py::arg("n_threads"), py::arg("max_memory"), py::arg("plan"), py::arg("representatives"), py::arg("report"),
+               py::arg("threshold"), py::arg("dtype"), py::arg("n_threads"), py::arg("max_memory"), py::arg("plan"),
+               py::arg("representatives"), py::arg("report"),
                "The barcode: intervals, birth_edges, death_edges, h0, n, enclosing_radius, plan, stats.");
     module.def("plan", &plan, py::arg("n"), py::arg("d"), py::arg("n_edges"), py::kw_only(), py::arg("metric"),
                py::arg("dtype"), py::arg("n_threads"), py::arg("max_memory"),
