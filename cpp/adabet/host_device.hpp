@@ -4,11 +4,16 @@
 
 #include "adabet/isa.hpp"
 
-/// Marks arithmetic that a CUDA kernel and the host share, so that host tests cover what the device computes.
+/// Marks arithmetic that a CUDA kernel and the host share, so that host tests cover what the device computes. Kernels
+/// themselves are ADABET_DEVICE: device code for nvcc, plain functions for the host, where tests run them thread by thread.
 #if defined(__CUDACC__)
 #define ADABET_HOST_DEVICE __host__ __device__
+#define ADABET_DEVICE __device__
+#define ADABET_UNROLL _Pragma("unroll")
 #else
 #define ADABET_HOST_DEVICE
+#define ADABET_DEVICE
+#define ADABET_UNROLL
 #endif
 
 /// Arithmetic with the same bits on both sides, one rounding each: the only place where the two are written apart. The

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "adabet/errors.hpp"
+#include "adabet/metric/device.hpp"
 #include "adabet/metric/load.hpp"
 #include "bindings/dlpack.hpp"
 
@@ -112,13 +113,18 @@ ScalarType dlpack_scalar(const dlpack::DataType& type) {
     throw_scalar(got);
 }
 
-void read_tensor(const dlpack::Tensor& tensor, ArrayView& view) {
+void read_tensor(const dlpack::Tensor& tensor, int cuda_device, ArrayView& view) {
     const dlpack::DeviceType device = tensor.device.type;
-    if (device != dlpack::DeviceType::cpu && device != dlpack::DeviceType::cuda_host &&
-        device != dlpack::DeviceType::rocm_host) {
+    const bool on_cuda = device == dlpack::DeviceType::cuda || device == dlpack::DeviceType::cuda_managed;
+    if (on_cuda && cuda_device >= 0) {
+        if (tensor.device.id != cuda_device)
+            throw InvalidInput("x is on CUDA device " + std::to_string(tensor.device.id) + ", expected device " +
+                               std::to_string(cuda_device));
+        view.device = cuda_device;
+    } else if (device != dlpack::DeviceType::cpu && device != dlpack::DeviceType::cuda_host &&
+               device != dlpack::DeviceType::rocm_host) {
         throw Unavailable("x is not in the host's memory (DLPack device type " +
-                          std::to_string(static_cast<int>(device)) +
-                          "), and this build computes on the CPU; pass x.cpu()");
+                          std::to_string(static_cast<int>(device)) + "), where this call computes; pass x.cpu()");
     }
     view.ndim = tensor.ndim < 0 ? 0 : static_cast<std::size_t>(tensor.ndim);
     check_axes(view.ndim, view.shape.size());
@@ -144,20 +150,31 @@ std::shared_ptr<void> take_over(PyObject* capsule, const char* name, const char*
             }};
 }
 
-py::object export_capsule(const py::object& x) {
+/// A stream is named where the memory is a GPU's, and only there: without one torch would wait for nothing.
+py::object export_capsule(const py::object& x, bool on_device) {
     const py::object exporter = x.attr("__dlpack__");
+    py::dict arguments;
+    if (on_device) arguments["stream"] = cuda_stream_handle;
     try {
-        return exporter(py::arg("max_version") = py::make_tuple(1, 0));
+        return exporter(**arguments, py::arg("max_version") = py::make_tuple(1, 0));
     } catch (py::error_already_set& e) {
         if (!e.matches(PyExc_TypeError)) throw;
     }
-    return exporter();  // a producer from before DLPack 1.0
+    return exporter(**arguments);  // a producer from before DLPack 1.0
 }
 
-ArrayView view_dlpack(const py::object& x) {
+bool is_on_cuda(const py::object& x) {
+    if (!py::hasattr(x, "__dlpack_device__")) return false;
+    const auto device = x.attr("__dlpack_device__")().cast<py::tuple>();
+    const int type = py::int_(device[0]).cast<int>();
+    return type == static_cast<int>(dlpack::DeviceType::cuda) ||
+           type == static_cast<int>(dlpack::DeviceType::cuda_managed);
+}
+
+ArrayView view_dlpack(const py::object& x, int cuda_device) {
     py::object capsule;
     try {
-        capsule = export_capsule(x);
+        capsule = export_capsule(x, cuda_device >= 0 && is_on_cuda(x));
     } catch (py::error_already_set& e) {
         if (!e.matches(PyExc_Exception) || e.matches(PyExc_MemoryError)) throw;
         throw InvalidInput("x cannot be read through DLPack: " + py::str(e.value()).cast<std::string>());
@@ -168,11 +185,11 @@ ArrayView view_dlpack(const py::object& x) {
         view.owner = take_over(capsule.ptr(), "dltensor_versioned", "used_dltensor_versioned", managed);
         if (managed->version.major != 1)
             throw InvalidInput("x exports DLPack version " + std::to_string(managed->version.major) + ", expected 1");
-        read_tensor(managed->tensor, view);
+        read_tensor(managed->tensor, cuda_device, view);
     } else if (PyCapsule_IsValid(capsule.ptr(), "dltensor") != 0) {
         const dlpack::ManagedTensor* managed = nullptr;
         view.owner = take_over(capsule.ptr(), "dltensor", "used_dltensor", managed);
-        read_tensor(managed->tensor, view);
+        read_tensor(managed->tensor, cuda_device, view);
     } else {
         throw InvalidInput("x.__dlpack__() gave no DLPack capsule");
     }
@@ -182,7 +199,7 @@ ArrayView view_dlpack(const py::object& x) {
 }  // namespace
 
 ArrayView ArrayView::at(std::size_t index) const {
-    ArrayView entry{data, scalar, ndim - 1, {shape[1], shape[2]}, {strides[1], strides[2]}, owner};
+    ArrayView entry{data, scalar, ndim - 1, {shape[1], shape[2]}, {strides[1], strides[2]}, owner, device};
     const auto bytes = static_cast<std::ptrdiff_t>(size_of(scalar));
     entry.data = static_cast<const char*>(data) + static_cast<std::ptrdiff_t>(index) * strides[0] * bytes;
     return entry;
@@ -193,9 +210,11 @@ PointCloud ArrayView::points() const {
     return {data, scalar, shape[0], shape[1], strides[0], strides[1]};
 }
 
-ArrayView view_array(const py::object& x) {
+ArrayView view_array(const py::object& x) { return view_array_on_device(x, -1); }
+
+ArrayView view_array_on_device(const py::object& x, int device) {
     if (py::isinstance<py::array>(x)) return view_numpy(py::reinterpret_borrow<py::array>(x));
-    if (py::hasattr(x, "__dlpack__")) return view_dlpack(x);
+    if (py::hasattr(x, "__dlpack__")) return view_dlpack(x, device);
     throw InvalidInput("x is no array");
 }
 

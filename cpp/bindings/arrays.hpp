@@ -18,6 +18,7 @@ struct ArrayView {
     std::array<std::size_t, 3> shape{};
     std::array<std::ptrdiff_t, 3> strides{};  ///< in elements
     std::shared_ptr<void> owner;              ///< keeps the memory alive
+    int device = -1;                          ///< the CUDA device whose memory it is; -1: the host's
 
     /// Entry `index` of the first axis, an array with one axis less.
     [[nodiscard]] ArrayView at(std::size_t index) const;
@@ -29,5 +30,9 @@ struct ArrayView {
 /// Throws InvalidInput at scalar types, byte orders and alignments that the kernels cannot read, and at more than three
 /// axes; Unavailable at memory on another device.
 [[nodiscard]] ArrayView view_array(const pybind11::object& x);
+
+/// The same, also in the memory of the current CUDA device: what the exporter has under way there comes before what is asked
+/// of the stream of a device opened by this thread.
+[[nodiscard]] ArrayView view_array_on_device(const pybind11::object& x, int device);
 
 }  // namespace adabet::bindings

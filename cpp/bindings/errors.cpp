@@ -4,6 +4,7 @@
 #include <new>
 #include <string>
 
+#include "adabet/metric/device.hpp"
 #include "bindings/register.hpp"
 
 namespace py = pybind11;
@@ -31,6 +32,8 @@ void translate(std::exception_ptr thrown) {
         raise("InvalidInputError", e.what());
     } catch (const BudgetExceeded& e) {
         raise_budget(std::string(e.what()) + " (max_memory=)", py::int_(e.budget), py::int_(e.needed));
+    } catch (const DeviceOutOfMemory& e) {
+        raise_budget(e.what(), py::int_(e.free), py::int_(e.asked));
     } catch (const Unavailable& e) {
         raise("BackendUnavailableError", e.what());
     } catch (const Cancelled&) {

@@ -14,6 +14,7 @@
 #include "adabet/persistence/h1.hpp"
 #include "adabet/persistence/representatives.hpp"
 #include "adabet/persistence/sparse_h1.hpp"
+#include "bindings/barcodes.hpp"
 #include "bindings/execution.hpp"
 #include "bindings/inputs.hpp"
 #include "bindings/register.hpp"
@@ -23,12 +24,6 @@ namespace py = pybind11;
 namespace adabet::bindings {
 
 namespace {
-
-/// A filtration value in the working precision; what lies beyond it is infinite.
-template <class Real>
-Real to_real(double value) {
-    return value > static_cast<double>(std::numeric_limits<Real>::max()) ? infinity<Real> : static_cast<Real>(value);
-}
 
 std::size_t betti1(const py::object& x, bool distance_matrix, const std::string& metric, double threshold,
                    double min_persistence, const std::string& dtype, int n_threads, std::size_t max_memory) {
@@ -177,6 +172,28 @@ py::dict stats_dict(const Stats& stats, double seconds_distances, std::size_t pe
     return out;
 }
 
+}  // namespace
+
+template <class Real>
+py::dict barcode_dict(const Barcode<Real>& barcode, std::size_t n, const std::string& plan, double seconds_distances,
+                      std::size_t peak_bytes) {
+    py::dict out;
+    out["intervals"] = intervals_array(barcode.intervals);
+    out["birth_edges"] = edges_array(barcode.birth_edges);
+    out["death_edges"] = edges_array(barcode.death_edges);
+    out["h0"] = h0_array(barcode);
+    out["n"] = n;
+    out["enclosing_radius"] = static_cast<double>(barcode.enclosing_radius);
+    out["plan"] = plan;
+    out["stats"] = stats_dict(barcode.stats, seconds_distances, peak_bytes);
+    return out;
+}
+
+template py::dict barcode_dict(const Barcode<float>&, std::size_t, const std::string&, double, std::size_t);
+template py::dict barcode_dict(const Barcode<double>&, std::size_t, const std::string&, double, std::size_t);
+
+namespace {
+
 PlanChoice plan_from_name(const std::string& name) {
     if (name == "auto") return {};
     if (name == "dense") return PlanKind::dense;
@@ -212,16 +229,8 @@ py::dict h1(const py::object& x, bool distance_matrix, const std::string& metric
                                      representatives);
             }
         }
-        py::dict out;
-        out["intervals"] = intervals_array(barcode->intervals);
-        out["birth_edges"] = edges_array(barcode->birth_edges);
-        out["death_edges"] = edges_array(barcode->death_edges);
-        out["h0"] = h0_array(*barcode);
-        out["n"] = input.n();
-        out["enclosing_radius"] = static_cast<double>(barcode->enclosing_radius);
-        out["plan"] = kept;
+        py::dict out = barcode_dict(*barcode, input.n(), kept, seconds_distances, call.execution.budget.peak());
         if (representatives) out["representatives"] = loops_list(*barcode);
-        out["stats"] = stats_dict(barcode->stats, seconds_distances, call.execution.budget.peak());
         return out;
     });
 }

@@ -8,5 +8,6 @@ PYBIND11_MODULE(_core, module) {
     adabet::bindings::register_errors(module);
     adabet::bindings::register_execution(module);
     adabet::bindings::register_distances(module);
+    adabet::bindings::register_device(module);
     adabet::bindings::register_homology(module);
 }

@@ -7,12 +7,11 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from adabet_fast import _core
+from adabet_fast import _core, _cuda
 from adabet_fast.errors import BackendUnavailableError, InvalidInputError
 
 NAMES = ("auto", "cpu", "cuda", "ripser")
 RIPSER_INSTALL = "pip install ripser"
-_NO_CUDA = "this build has no CUDA code"
 
 
 @dataclass(frozen=True)
@@ -61,10 +60,10 @@ def backends() -> Backends:
     True
     >>> print(adabet_fast.backends())  # doctest: +SKIP
     cpu     yes  avx512 (can run: baseline, avx2, avx512), 2 cores
-    cuda    no   this build has no CUDA code
+    cuda    no   no GPU: CUDA driver version is insufficient for CUDA runtime version
     ripser  no   ripser.py is not installed: pip install ripser
     """
-    return Backends({"cpu": _cpu(), "cuda": BackendStatus(False, _NO_CUDA), "ripser": _ripser()})
+    return Backends({"cpu": _cpu(), "cuda": _gpus(), "ripser": _ripser()})
 
 
 def _cpu() -> BackendStatus:
@@ -77,6 +76,11 @@ def _cpu() -> BackendStatus:
     return BackendStatus(True, f"{active} (can run: {', '.join(_core.available_isas())}), {count}")
 
 
+def _gpus() -> BackendStatus:
+    usable, detail = _cuda.status()
+    return BackendStatus(bool(usable), detail)
+
+
 def _ripser() -> BackendStatus:
     if importlib.util.find_spec("ripser") is None:
         return BackendStatus(False, f"ripser.py is not installed: {RIPSER_INSTALL}")
@@ -84,7 +88,7 @@ def _ripser() -> BackendStatus:
 
 
 def resolve_backend(backend: object) -> str:
-    """Either "cpu" or "ripser"; ADABET_BACKEND stands in for "auto" alone."""
+    """The backend by its name; ADABET_BACKEND stands in for "auto" alone. "auto" computes where the data is."""
     where = "backend"
     if isinstance(backend, str) and backend == "auto":
         backend = os.environ.get("ADABET_BACKEND") or "auto"
@@ -92,5 +96,8 @@ def resolve_backend(backend: object) -> str:
     if not isinstance(backend, str) or backend not in NAMES:
         raise InvalidInputError(f"{where} is {backend!r}, expected one of {', '.join(map(repr, NAMES))}")
     if backend == "cuda":
-        raise BackendUnavailableError(f"{where} is 'cuda', but {_NO_CUDA}")
-    return "cpu" if backend == "auto" else backend
+        try:
+            _cuda.first_usable()
+        except BackendUnavailableError as error:
+            raise BackendUnavailableError(f"{where} is 'cuda', but {error}") from None
+    return backend

@@ -35,6 +35,41 @@ def pairwise_distances(
     x: object, *, metric: str, dtype: str, condensed: bool, n_threads: int, max_memory: int
 ) -> NDArray[np.floating[Any]]: ...
 def canonical_matrix(x: object, *, dtype: str, n_threads: int, max_memory: int) -> NDArray[np.floating[Any]]: ...
+def has_cuda_code() -> bool: ...
+def cuda_problem(device: int) -> str: ...
+def device_seconds(x: object, *, device: int, metric: str, dtype: str, repeats: int) -> float: ...
+def cuda_devices() -> tuple[str, list[tuple[str, int, int, int, str]]]: ...
+
+class DeviceMatrix:
+    def __dlpack__(
+        self, *, stream: object = None, max_version: object = None, dl_device: object = None, copy: object = None
+    ) -> object: ...
+    def __dlpack_device__(self) -> tuple[int, int]: ...
+
+def device_distances(x: object, *, device: int, metric: str, dtype: str, to_host: bool, device_memory: int) -> Any: ...
+def device_h1(
+    x: object,
+    *,
+    device: int,
+    metric: str,
+    threshold: float,
+    dtype: str,
+    n_threads: int,
+    max_memory: int,
+    device_memory: int,
+) -> _RawBarcode: ...
+def device_betti1_batch(
+    xs: object,
+    *,
+    device: int,
+    metric: str,
+    threshold: float,
+    min_persistence: float,
+    dtype: str,
+    n_threads: int,
+    max_memory: int,
+    device_memory: int,
+) -> NDArray[np.int64]: ...
 def betti1(
     x: object,
     *,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from adabet_fast import _core, _cuda
 from adabet_fast.errors import BackendUnavailableError, InvalidInputError
 
 _NATIVE = frozenset(
@@ -119,10 +120,14 @@ def _check_exporter(x: Any, name: str) -> Any:
         device = int(x.__dlpack_device__()[0])
     except (ValueError, TypeError, AttributeError, RuntimeError, BufferError) as error:
         raise InvalidInputError(f"{name} ({_kind(x)}) names no DLPack device: {error}") from error
-    if device not in _HOST_DEVICES:
+    if device in _cuda.DEVICE_TYPES:
+        problem = _core.cuda_problem(int(x.__dlpack_device__()[1]))
+        if problem:
+            raise BackendUnavailableError(f"{name} ({_kind(x)}) is on a GPU, but {problem}; pass x.cpu()")
+    elif device not in _HOST_DEVICES:
         raise BackendUnavailableError(
             f"{name} ({_kind(x)}) is on {getattr(x, 'device', f'DLPack device type {device}')}, "
-            "and this build computes on the CPU alone; pass x.cpu()"
+            "where nothing here computes; pass x.cpu()"
         )
     try:
         has_shape = hasattr(x, "shape")

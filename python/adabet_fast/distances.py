@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from adabet_fast import _core
+from adabet_fast import _core, _cuda
 from adabet_fast._backends import resolve_backend
 from adabet_fast._inputs import as_points
 from adabet_fast._memory import resolve_budget
@@ -33,15 +33,16 @@ def pairwise_distances(
     Parameters
     ----------
     x : array_like of shape (n, ...)
-        n points, flattened from axis 1: NumPy, anything with ``__dlpack__`` on the CPU (torch, also bfloat16 and
-        tensors that require gradients) or ``__array__``. float16, bfloat16, float32, float64,
+        n points, flattened from axis 1: NumPy, anything with ``__dlpack__`` on the CPU or a CUDA GPU (torch, also
+        bfloat16 and tensors that require gradients; CuPy; JAX) or ``__array__``. float16, bfloat16, float32, float64,
         integers or bool; any strides.
     metric : str, default "euclidean"
         "euclidean", "sqeuclidean", "cityblock", "chebyshev", "cosine" or "correlation".
     dtype : {"float32", "float64"}, default "float32"
         Precision of the distances.
-    backend : {"auto", "cpu"}, default "auto"
-        Where to compute.
+    backend : {"auto", "cpu", "cuda"}, default "auto"
+        Where to compute: "auto" where `x` is; "cuda" copies `x` from the host to the first GPU and the result back. The
+        bits are the same.
     n_threads : int, optional
         None: ADABET_NUM_THREADS, else OMP_NUM_THREADS, else the cores this process may use.
     condensed : bool, default False
@@ -59,7 +60,7 @@ def pairwise_distances(
     MemoryBudgetError
         Where the result is larger than 80 % of the memory available.
     BackendUnavailableError
-        Where the backend cannot run here, or `x` is on a GPU.
+        Where the backend cannot run here, or `x` is on a GPU that this build or machine cannot use.
 
     Notes
     -----
@@ -74,13 +75,21 @@ def pairwise_distances(
     array([[0., 5.],
            [5., 0.]], dtype=float32)
     """
-    if resolve_backend(backend) == "ripser":
+    chosen = resolve_backend(backend)
+    if chosen == "ripser":
         raise BackendUnavailableError("backend 'ripser' computes no distances; use backend='cpu'")
     points = as_points(x)
+    metric, dtype = check_metric(metric), check_dtype(dtype)
+    device = _cuda.choose(chosen, points)
+    if device is not None:
+        if check_flag(condensed, "condensed"):
+            raise BackendUnavailableError("condensed=True is not made on a GPU; take the square, or backend='cpu'")
+        out = _cuda.distances(points, x, device, metric, dtype)
+        return out if _cuda.device_of(points) is not None else _in_library_of(x, out)
     out = _core.pairwise_distances(
         points,
-        metric=check_metric(metric),
-        dtype=check_dtype(dtype),
+        metric=metric,
+        dtype=dtype,
         condensed=check_flag(condensed, "condensed"),
         n_threads=resolve_threads(n_threads),
         max_memory=resolve_budget(None),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from adabet_fast import _core
+from adabet_fast import _core, _cuda
 from adabet_fast._backends import resolve_backend
 from adabet_fast._inputs import as_matrix, as_points, as_stack, warn_of_distances
 from adabet_fast._memory import resolve_budget
@@ -28,6 +28,7 @@ class _Options(NamedTuple):
     backend: str
     max_memory: int
     n_threads: int
+    device_memory: int
 
 
 def _check_options(
@@ -53,6 +54,7 @@ def _check_options(
         chosen,
         resolve_budget(max_memory),
         resolve_threads(n_threads),
+        _cuda.device_memory(max_memory),
     )
 
 
@@ -94,7 +96,8 @@ def betti1(
     dtype : {"float32", "float64"}, default "float32"
         Precision of the filtration values. float32 is Ripser's; in float64 close lengths stay apart.
     backend : {"auto", "cpu", "cuda", "ripser"}, default "auto"
-        A named backend runs or raises. The environment variable ADABET_BACKEND stands in for "auto" alone.
+        A named backend runs or raises; "auto" computes where `x` is, "cuda" copies points from the host to the first
+        GPU. Distance matrices are read by the CPU. The environment variable ADABET_BACKEND stands in for "auto" alone.
     max_memory : int or str, optional
         Bytes the call may take beyond input and output, or a size such as "2GiB" or "500MB". None: 80 % of what the
         machine and its control groups have available. A copy that reading `x` needs, as said there, is not counted.
@@ -139,8 +142,12 @@ def betti1(
     least = check_length(min_persistence, "min_persistence")
     if options.backend == "ripser":
         return _ripser_barcode(_read(x, options), options).count(least)
+    cloud = _read(x, options)
+    device = _cuda.chosen(options, cloud)
+    if device is not None:
+        return _cuda.count_one(cloud, device, options, least)
     return _core.betti1(
-        _read(x, options),
+        cloud,
         distance_matrix=options.distance_matrix,
         metric=options.metric,
         threshold=options.threshold,
@@ -202,6 +209,9 @@ def betti1_batch(
     clouds = as_stack(xs, options.distance_matrix)
     if options.backend == "ripser":
         return np.array([_count_by_ripser(i, cloud, options, least) for i, cloud in enumerate(clouds)], dtype=np.int64)
+    device = _cuda.chosen(options, *(clouds if isinstance(clouds, list) else [clouds]))
+    if device is not None:
+        return _cuda.count(clouds, device, options, least)
     return _core.betti1_batch(
         clouds,
         distance_matrix=options.distance_matrix,
@@ -294,14 +304,23 @@ def h1(
     from adabet_fast._ripser import cross_check, import_ripser
 
     import_ripser()  # rather raise now than after the work
-    matrix, d = _float32_matrix(_read(x, options), options)
-    barcode = _native_barcode(matrix, options._replace(distance_matrix=True), progress, representatives)
+    points = _read(x, options)
+    matrix, d = _float32_matrix(points, options)
+    if _cuda.chosen(options, points) is None:
+        barcode = _native_barcode(matrix, options._replace(distance_matrix=True), progress, representatives)
+    else:
+        barcode = _native_barcode(points, options, progress, representatives)
     barcode.d = d
     cross_check(barcode.intervals, matrix, options.threshold)
     return barcode
 
 
 def _native_barcode(x: Any, options: _Options, progress: object = False, representatives: bool = False) -> Barcode:
+    device = _cuda.chosen(options, x)
+    if device is not None:
+        if representatives:
+            raise BackendUnavailableError("representatives are found by the CPU alone; pass x.cpu(), or backend='cpu'")
+        return _barcode(_cuda.barcode(x, device, options), int(x.shape[1]), "cuda")
     with reporting(progress) as report:
         raw = _core.h1(
             x,
@@ -315,17 +334,21 @@ def _native_barcode(x: Any, options: _Options, progress: object = False, represe
             representatives=representatives,
             report=report,
         )
+    return _barcode(raw, None if options.distance_matrix else int(x.shape[1]), "cpu")
+
+
+def _barcode(raw: Any, d: int | None, backend: str) -> Barcode:
     return Barcode(
         raw["intervals"],
         raw["h0"],
         n=raw["n"],
-        d=None if options.distance_matrix else int(x.shape[1]),
+        d=d,
         birth_edges=raw["birth_edges"],
         death_edges=raw["death_edges"],
         enclosing_radius=raw["enclosing_radius"],
-        backend="cpu",
+        backend=backend,
         plan=raw["plan"],
-        representatives=raw["representatives"] if representatives else None,
+        representatives=raw.get("representatives"),
         stats=raw["stats"] | _resident(),
     )
 
@@ -351,6 +374,9 @@ def _float32_matrix(x: Any, options: _Options) -> tuple[NDArray[np.float32], int
     if options.distance_matrix:
         matrix = _core.canonical_matrix(x, dtype="float32", n_threads=options.n_threads, max_memory=options.max_memory)
         return matrix, None
+    device = _cuda.chosen(options._replace(backend="auto") if options.backend == "ripser" else options, x)
+    if device is not None:
+        return _cuda.square(x, device, options.metric, "float32", None), int(x.shape[1])
     matrix = _core.pairwise_distances(
         x,
         metric=options.metric,

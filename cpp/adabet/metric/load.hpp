@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "adabet/host_device.hpp"
 #include "adabet/metric/point_cloud.hpp"
 
 /// Typed loading: every scalar type as float or double. Half formats are widened exactly, never computed in.
@@ -19,7 +20,7 @@ struct Boolean {
     std::uint8_t byte;
 };
 
-[[nodiscard]] constexpr float widen(Half value) {
+[[nodiscard]] ADABET_HOST_DEVICE constexpr float widen(Half value) {
     // The bits moved into place read as value * 2^-112; inf and NaN (exponent 31) get their exponent by hand.
     const std::uint32_t sign = (value.bits & 0x8000U) << 16;
     const std::uint32_t rest = (value.bits & 0x7fffU) << 13;
@@ -28,24 +29,24 @@ struct Boolean {
     return std::bit_cast<float>(bits | sign);
 }
 
-[[nodiscard]] constexpr float widen(BrainFloat value) {
+[[nodiscard]] ADABET_HOST_DEVICE constexpr float widen(BrainFloat value) {
     return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16);
 }
 
-[[nodiscard]] constexpr float widen(Boolean value) { return value.byte != 0 ? 1.0F : 0.0F; }
+[[nodiscard]] ADABET_HOST_DEVICE constexpr float widen(Boolean value) { return value.byte != 0 ? 1.0F : 0.0F; }
 
 template <class T>
-[[nodiscard]] constexpr T widen(T value) {
+[[nodiscard]] ADABET_HOST_DEVICE constexpr T widen(T value) {
     return value;
 }
 
 /// int32 and wider, and float64, do not fit float's 24 bits: they are loaded as double only.
 template <class T, class Stored>
-[[nodiscard]] constexpr T load_as(Stored value) {
+[[nodiscard]] ADABET_HOST_DEVICE constexpr T load_as(Stored value) {
     return static_cast<T>(widen(value));
 }
 
-[[nodiscard]] constexpr std::size_t size_of(ScalarType scalar) {
+[[nodiscard]] ADABET_HOST_DEVICE constexpr std::size_t size_of(ScalarType scalar) {
     switch (scalar) {
         case ScalarType::float64:
         case ScalarType::int64:
@@ -74,7 +75,8 @@ template <class T, class Stored>
 }
 
 /// The address of coordinate (row, column).
-[[nodiscard]] inline const void* address_of(const PointCloud& points, std::size_t row, std::size_t column) {
+[[nodiscard]] ADABET_HOST_DEVICE inline const void* address_of(const PointCloud& points, std::size_t row,
+                                                               std::size_t column) {
     const std::ptrdiff_t elements = static_cast<std::ptrdiff_t>(row) * points.point_stride +
                                     static_cast<std::ptrdiff_t>(column) * points.coordinate_stride;
     return static_cast<const unsigned char*>(points.data) +

@@ -5,19 +5,9 @@
 #include "adabet/execution.hpp"
 #include "adabet/metric/kernels.hpp"
 #include "adabet/metric/pairwise.hpp"
+#include "adabet/metric/row_norm.hpp"
 
 namespace adabet {
-
-/// What makes a row's coordinates normal: (x * scale_a * scale_b - mean) / norm. The scale is a power of two, so exact; it
-/// brings the largest coordinate near 1, lest squares overflow or vanish.
-struct RowNorm {
-    double scale_a;
-    double scale_b;
-    double mean;
-    double norm;
-
-    [[nodiscard]] double operator()(double x) const { return (x * scale_a * scale_b - mean) / norm; }
-};
 
 /// For cosine and correlation. Throws InvalidInput for a row without a direction (zero, or for correlation constant).
 void find_row_norms(const PointCloud& points, Metric metric, const Kernels& table, const Execution& execution,

@@ -6,6 +6,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "adabet/host_device.hpp"
 #include "adabet/isa.hpp"
 #include "adabet/types.hpp"
 
@@ -17,12 +18,12 @@ template <class Real>
 using LengthKey = std::conditional_t<std::is_same_v<Real, float>, std::int32_t, std::int64_t>;
 
 template <class Real>
-[[nodiscard]] ADABET_INLINE LengthKey<Real> length_key(Real length) {
+[[nodiscard]] ADABET_HOST_DEVICE ADABET_INLINE LengthKey<Real> length_key(Real length) {
     return std::bit_cast<LengthKey<Real>>(length);
 }
 
 template <class Real>
-[[nodiscard]] ADABET_INLINE Real length_of(LengthKey<Real> key) {
+[[nodiscard]] ADABET_HOST_DEVICE ADABET_INLINE Real length_of(LengthKey<Real> key) {
     return std::bit_cast<Real>(key);
 }
 

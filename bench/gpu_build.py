@@ -1,0 +1,110 @@
+"""Builds the package with CUDA where there is no network: by pip if all it needs is there, else by g++ and nvcc."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+CXX_FLAGS = ["-std=c++20", "-O3", "-DNDEBUG", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-fno-math-errno"]
+NVCC_FLAGS = ["-std=c++20", "-O3", "--fmad=false", "--expt-relaxed-constexpr", "-Xcompiler=-fPIC,-fvisibility=hidden"]
+
+
+def build(root: Path, architectures: str) -> tuple[Path | None, dict[str, Any]]:
+    """The folder to import the package from (None: nowhere), and what happened."""
+    started = time.monotonic()
+    missing = [name for name in ("scikit_build_core", "pybind11") if importlib.util.find_spec(name) is None]
+    missing += [tool for tool in ("cmake", "pip") if shutil.which(tool) is None]
+    to = root / "build" / "gpu"
+    shutil.rmtree(to / "adabet_fast", ignore_errors=True)
+    to.mkdir(parents=True, exist_ok=True)
+    said = f"no pip build: {', '.join(missing)} not there; "
+    if not missing:
+        ok, text = by_pip(root, to, architectures)
+        if ok:
+            return to, {"ok": True, "said": f"by pip in {time.monotonic() - started:.0f} s"}
+        said = f"pip failed: {text[-1500:]}; "
+    try:
+        directly(root, to, architectures)
+    except (subprocess.CalledProcessError, OSError, LookupError) as error:
+        text = getattr(error, "stderr", None) or str(error)
+        return None, {"ok": False, "said": said + f"g++ and nvcc failed: {text[-3000:]}"}
+    return to, {"ok": True, "said": said + f"by g++ and nvcc in {time.monotonic() - started:.0f} s"}
+
+
+def by_pip(root: Path, to: Path, architectures: str) -> tuple[bool, str]:
+    command = [sys.executable, "-m", "pip", "install", "--no-build-isolation", "--no-deps", "--no-index", "--upgrade"]
+    command += ["--target", str(to), str(root)]
+    defines = f"ADABET_CUDA=ON;ADABET_CUDA_ARCHITECTURES={architectures.replace(';', ',')}"
+    environment = {
+        **os.environ,
+        "SKBUILD_CMAKE_DEFINE": defines,
+        "CMAKE_BUILD_PARALLEL_LEVEL": str(os.cpu_count() or 2),
+    }
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240, check=False)
+    return done.returncode == 0, done.stdout + done.stderr
+
+
+def pybind11_headers() -> str:
+    """Of pybind11 itself, or of torch, which brings them along."""
+    for package, inside in (("pybind11", "include"), ("torch", "include")):
+        spec = importlib.util.find_spec(package)
+        for place in (spec.submodule_search_locations or []) if spec is not None else []:
+            if (Path(place) / inside / "pybind11" / "pybind11.h").is_file():
+                return str(Path(place) / inside)
+    raise LookupError("pybind11's headers were found neither in pybind11 nor in torch")
+
+
+def code_flags(nvcc: str, architectures: str) -> list[str]:
+    if architectures == "native":
+        return ["-arch=native"]
+    numbers = re.findall(r"\d+", architectures)
+    if architectures == "all":
+        known = subprocess.run([nvcc, "--list-gpu-code"], capture_output=True, text=True, check=True).stdout
+        numbers = [number for number in ("75", "80", "86", "89", "90", "100", "120") if f"sm_{number}\n" in known]
+    return [f"-gencode=arch=compute_{number},code=sm_{number}" for number in numbers]
+
+
+def directly(root: Path, to: Path, architectures: str) -> None:
+    """Every file by the compiler itself, as many at once as there are cores; then one link."""
+    nvcc = shutil.which("nvcc") or shutil.which("nvcc", path="/usr/local/cuda/bin")
+    cxx = shutil.which(os.environ.get("CXX", "g++"))
+    if nvcc is None or cxx is None:
+        raise LookupError("nvcc and g++ are needed, at least one is not on PATH")
+    version = re.search(r'^version = "([^"]+)"', (root / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    python = ["-isystem", pybind11_headers(), "-isystem", sysconfig.get_paths()["include"]]
+    objects = to / "objects"
+    objects.mkdir(exist_ok=True)
+    jobs: list[list[str]] = []
+    outputs: list[str] = []
+    for source in sorted((root / "cpp").rglob("*.c*")):
+        if source.suffix not in (".cpp", ".cu") or source.name == "no_cuda.cpp":
+            continue
+        output = str(objects / (source.relative_to(root).as_posix().replace("/", "_") + ".o"))
+        outputs.append(output)
+        common = ["-I", str(root / "cpp"), "-c", str(source), "-o", output]
+        if source.suffix == ".cu":
+            jobs.insert(0, [nvcc, *NVCC_FLAGS, *code_flags(nvcc, architectures), *common])
+        elif "bindings" in source.parts:
+            jobs.append([cxx, *CXX_FLAGS, f'-DADABET_VERSION="{version[1] if version else 0}"', *python, *common])
+        else:
+            jobs.append([cxx, *CXX_FLAGS, *common])
+    with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+        list(pool.map(compile_one, jobs))
+    package = to / "adabet_fast"
+    shutil.copytree(root / "python" / "adabet_fast", package, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+    module = package / f"_core{sysconfig.get_config_var('EXT_SUFFIX')}"
+    libraries = ["-lrt", "-ldl", "-lpthread"]
+    compile_one([nvcc, "-shared", "-cudart=static", "-o", str(module), *outputs, *libraries])
+
+
+def compile_one(command: list[str]) -> None:
+    subprocess.run(command, capture_output=True, text=True, timeout=400, check=True)
