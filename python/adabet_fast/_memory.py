@@ -124,6 +124,15 @@ def _address_space() -> int | None:
     return soft - int(match[1]) * 1024
 
 
+def resident_peak() -> dict[str, float]:
+    """The most memory this process has held, under the name that a barcode's stats give it."""
+    try:
+        import resource
+    except ImportError:  # not on this platform
+        return {}
+    return {"peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+
+
 def _read(path: Path) -> str | None:
     try:
         return path.read_text(encoding="ascii", errors="replace")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from adabet_fast import _core, _cuda
 from adabet_fast._backends import resolve_backend
 from adabet_fast._inputs import as_matrix, as_points, as_stack, warn_of_distances
-from adabet_fast._memory import resolve_budget
+from adabet_fast._memory import resident_peak, resolve_budget
 from adabet_fast._options import DtypeName, check_dtype, check_flag, check_length, check_metric
 from adabet_fast._progress import reporting
 from adabet_fast._threads import resolve_threads
@@ -349,16 +349,8 @@ def _barcode(raw: Any, d: int | None, backend: str) -> Barcode:
         backend=backend,
         plan=raw["plan"],
         representatives=raw.get("representatives"),
-        stats=raw["stats"] | _resident(),
+        stats=raw["stats"] | resident_peak(),
     )
-
-
-def _resident() -> dict[str, float]:
-    try:
-        import resource
-    except ImportError:  # not on this platform
-        return {}
-    return {"peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
 
 
 def _read(x: Any, options: _Options) -> Any:
@@ -395,7 +387,7 @@ def _ripser_barcode(x: Any, options: _Options) -> Barcode:
     matrix, d = _float32_matrix(x, options)
     h0, intervals = ripser_intervals(matrix, options.threshold)
     radius = float(matrix.max(axis=1).min()) if len(matrix) > 1 else math.inf
-    return Barcode(intervals, h0, n=len(matrix), d=d, enclosing_radius=radius, backend="ripser", stats=_resident())
+    return Barcode(intervals, h0, n=len(matrix), d=d, enclosing_radius=radius, backend="ripser", stats=resident_peak())
 
 
 def _count_by_ripser(index: int, cloud: Any, options: _Options, min_persistence: float) -> int:
