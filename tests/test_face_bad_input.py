@@ -287,12 +287,6 @@ def test_other_arguments() -> None:
         estimate_memory(3, 2, n_edges=1)
 
 
-@pytest.mark.parametrize("name", ["representatives", "progress"])
-def test_what_is_not_there_yet_is_no_argument(name: str) -> None:
-    with pytest.raises(TypeError, match=name):
-        h1(GOOD, **{name: True})
-
-
 def test_memory_on_a_gpu() -> None:
     for call in (
         lambda: betti1(OnGpu()),

@@ -38,8 +38,8 @@ class Cloud:
     --------
     >>> cloud = Cloud(n_samples=5)
     >>> for n_samples in (3, 2):
-    ...     cloud.add_call(Points(torch.full((n_samples, 2, 2), float(n_samples))))
-    ...     cloud.end_batch()
+    ...     rows = cloud.add_call(Points(torch.full((n_samples, 2, 2), float(n_samples))))
+    ...     assert cloud.end_batch()
     >>> cloud.pooled().shape, cloud.pooled().data_ptr() == cloud.parts[0].data_ptr()
     (torch.Size([5, 4]), True)
     """
