@@ -70,7 +70,9 @@ py::object to_dlpack(const DeviceMatrixOwner& matrix, const py::object& /*stream
 }  // namespace
 
 void register_device_matrix(py::module_& module) {
-    py::class_<DeviceMatrixOwner>(module, "DeviceMatrix", "A square matrix in a GPU's memory, read through DLPack.")
+    // A plain type, as its stub says; pybind11's own metaclass serves static properties alone.
+    py::class_<DeviceMatrixOwner>(module, "DeviceMatrix", "A square matrix in a GPU's memory, read through DLPack.",
+                                  py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)))
         .def("__dlpack__", &to_dlpack, py::kw_only(), py::arg("stream") = py::none(),
              py::arg("max_version") = py::none(), py::arg("dl_device") = py::none(), py::arg("copy") = py::none())
         .def("__dlpack_device__", [](const DeviceMatrixOwner& matrix) {

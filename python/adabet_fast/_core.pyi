@@ -41,6 +41,7 @@ def device_seconds(x: object, *, device: int, metric: str, dtype: str, repeats: 
 def cuda_devices() -> tuple[str, list[tuple[str, int, int, int, str]]]: ...
 
 class DeviceMatrix:
+    def __init__(self, *args: object, **kwargs: object) -> None: ...  # raises: made by device_distances alone
     def __dlpack__(
         self, *, stream: object = None, max_version: object = None, dl_device: object = None, copy: object = None
     ) -> object: ...
