@@ -123,7 +123,8 @@ def _check_exporter(x: Any, name: str) -> Any:
     if device in _cuda.DEVICE_TYPES:
         problem = _core.cuda_problem(int(x.__dlpack_device__()[1]))
         if problem:
-            raise BackendUnavailableError(f"{name} ({_kind(x)}) is on a GPU, but {problem}; pass x.cpu()")
+            where = getattr(x, "device", "a GPU")
+            raise BackendUnavailableError(f"{name} ({_kind(x)}) is on {where}, but {problem}; pass x.cpu()")
     elif device not in _HOST_DEVICES:
         raise BackendUnavailableError(
             f"{name} ({_kind(x)}) is on {getattr(x, 'device', f'DLPack device type {device}')}, "
