@@ -77,6 +77,7 @@ void Reduction<Real>::kill_on_threads(std::span<const RankedEdge<Real>> edges, c
     const std::size_t n_items = critical.items.size();
     const std::size_t n_tasks = flows_.size() * kSharesOfThread;
     std::vector<Flowed> flowed;
+    flowed.reserve(n_tasks);
     for (std::size_t k = 0; k < n_tasks; ++k)
         flowed.push_back({make_buffer<BirthIndex>(execution_.budget), make_buffer<std::size_t>(execution_.budget)});
     const Execution limited{execution_.budget, static_cast<int>(flows_.size()), execution_.checkpoint};

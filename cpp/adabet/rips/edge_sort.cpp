@@ -31,7 +31,7 @@ public:
 
     void run(LengthKey<Real> least, LengthKey<Real> most) {
         const auto width = static_cast<unsigned>(std::bit_width(static_cast<Unsigned>(most - least)));
-        const unsigned passes = (width + kMostDigitBits - 1) / kMostDigitBits;
+        const unsigned passes = std::max(1U, (width + kMostDigitBits - 1) / kMostDigitBits);
         const unsigned bits = (width + passes - 1) / passes;
         for (unsigned shift = 0; shift < width; shift += bits) pass(least, shift, (std::size_t{1} << bits) - 1);
     }

@@ -84,7 +84,7 @@ bool EdgeStream<Real>::next() {
 
 /// From the last cut on, about as many edges as are wanted.
 template <class Real>
-typename EdgeStream<Real>::Stretch EdgeStream<Real>::next_by_sample() {
+EdgeStream<Real>::Stretch EdgeStream<Real>::next_by_sample() {
     const std::size_t n = distances_.n();
     Stretch stretch{next_low_, longest_, 0, n - 1, n_pairs_};
     if (!sample_.empty()) {
