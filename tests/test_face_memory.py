@@ -68,7 +68,7 @@ def test_matrices_in_place_need_less() -> None:
     with pytest.raises(MemoryBudgetError) as in_place:
         h1(matrix, distance_matrix=True, max_memory=1000)
     assert caught.value.needed == in_place.value.needed
-    budget = in_place.value.needed
+    budget = in_place.value.needed + 64 * 1024  # and some room for births, whose bytes threads make differ a little
     for copied in (matrix.astype(np.float64), matrix[np.triu_indices(300, 1)]):
         with pytest.raises(MemoryBudgetError):
             h1(copied, distance_matrix=True, max_memory=budget)
