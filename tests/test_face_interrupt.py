@@ -27,6 +27,16 @@ LONG = {
         "m = np.triu(rng.random((2500, 2500), dtype=np.float32) + 1, 1); m += m.T",
         "a.h1(m, distance_matrix=True, n_threads={n_threads})",
     ),
+    "graph": (
+        "import scipy.sparse as s; from scipy.spatial import cKDTree; x = rng.random((400_000, 3)); "
+        "d, j = cKDTree(x).query(x, 20); i = np.repeat(np.arange(len(x)), 19); "
+        "g = s.coo_array((d[:, 1:].ravel(), (i, j[:, 1:].ravel())), shape=(len(x),) * 2); g = g.maximum(g.T)",
+        "[a.h1(g, distance_matrix=True, n_threads={n_threads}) for _ in range(50)]",
+    ),
+    "points by lists": (
+        "x = rng.random((150_000, 3), dtype=np.float32)",
+        "[a.h1(x, threshold=0.02, n_threads={n_threads}) for _ in range(50)]",
+    ),
     "betti1": (
         "x = np.stack([np.cos(t := rng.random(20_000) * 7), np.sin(t)], 1) + rng.standard_normal((20_000, 2)) * .1",
         "a.betti1(x, n_threads={n_threads})",

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -37,7 +38,7 @@ std::size_t betti1(const py::object& x, bool distance_matrix, const std::string&
             return count_bars_of_graph<Real>(*graph, to_real<Real>(threshold), to_real<Real>(min_persistence),
                                              call.execution);
         }
-        const HeldDistances<Real> held = input.distances<Real>(chosen, call.execution);
+        const HeldDistances<Real> held = input.distances<Real>(chosen, call.execution, {}, std::isfinite(threshold));
         return count_bars<Real>(held.distances(), to_real<Real>(threshold), to_real<Real>(min_persistence),
                                 call.execution);
     });
@@ -194,6 +195,18 @@ template py::dict barcode_dict(const Barcode<double>&, std::size_t, const std::s
 
 namespace {
 
+const char* name_of(PlanKind kind) {
+    switch (kind) {
+        case PlanKind::streamed:
+            return "streamed";
+        case PlanKind::sparse:
+            return "sparse";
+        case PlanKind::dense:
+            break;
+    }
+    return "dense";
+}
+
 PlanChoice plan_from_name(const std::string& name) {
     if (name == "auto") return {};
     if (name == "dense") return PlanKind::dense;
@@ -208,7 +221,6 @@ py::dict h1(const py::object& x, bool distance_matrix, const std::string& metric
     const Input input(x, distance_matrix);
     const Metric chosen = metric_from_name(metric);
     const Call call(max_memory, n_threads, report);
-    std::string kept;
     return with_real(dtype, [&](auto kind) {
         using Real = decltype(kind);
         std::optional<Barcode<Real>> barcode;
@@ -218,33 +230,21 @@ py::dict h1(const py::object& x, bool distance_matrix, const std::string& metric
             const auto start = std::chrono::steady_clock::now();
             const PlanChoice choice = plan_from_name(plan);
             if (const SparseEntries* const graph = input.graph(sizeof(Real), call.execution, choice)) {
-                kept = "sparse";
                 barcode = h1_of_graph(*graph, to_real<Real>(threshold), call.execution);
                 if (representatives) add_representatives(*graph, to_real<Real>(threshold), *barcode, call.execution);
             } else {
-                const HeldDistances<Real> held = input.distances<Real>(chosen, call.execution, choice);
-                kept = held.distances().is_resident() ? "dense" : "streamed";
+                const HeldDistances<Real> held =
+                    input.distances<Real>(chosen, call.execution, choice, std::isfinite(threshold));
                 seconds_distances = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-                barcode = adabet::h1(held.distances(), to_real<Real>(threshold), call.execution, held.order(),
-                                     representatives);
+                barcode = adabet::h1(held.distances(), to_real<Real>(threshold), call.execution,
+                                     H1Options{held.order(), representatives, choice});
             }
         }
-        py::dict out = barcode_dict(*barcode, input.n(), kept, seconds_distances, call.execution.budget.peak());
+        py::dict out =
+            barcode_dict(*barcode, input.n(), name_of(barcode->plan), seconds_distances, call.execution.budget.peak());
         if (representatives) out["representatives"] = loops_list(*barcode);
         return out;
     });
-}
-
-const char* name_of(PlanKind kind) {
-    switch (kind) {
-        case PlanKind::streamed:
-            return "streamed";
-        case PlanKind::sparse:
-            return "sparse";
-        case PlanKind::dense:
-            break;
-    }
-    return "dense";
 }
 
 py::tuple plan(std::size_t n, std::optional<std::size_t> d, std::optional<std::size_t> n_edges,

@@ -85,7 +85,8 @@ const SparseEntries* Input::graph(std::size_t real_size, const Execution& execut
 }
 
 template <class Real>
-HeldDistances<Real> Input::distances(Metric metric, const Execution& execution, PlanChoice choice) const {
+HeldDistances<Real> Input::distances(Metric metric, const Execution& execution, PlanChoice choice,
+                                     bool has_threshold) const {
     const std::size_t limit = execution.budget.limit();
     const auto plan_matrix = [&](bool in_place) {
         const MemoryPlan plan = plan_for_matrix(n_, in_place, sizeof(Real), execution.n_threads, limit, choice);
@@ -113,12 +114,13 @@ HeldDistances<Real> Input::distances(Metric metric, const Execution& execution, 
         case Form::points:
             break;
     }
-    const MemoryPlan plan = plan_for_points(values_, metric, sizeof(Real), execution.n_threads, limit, choice);
+    const MemoryPlan plan =
+        plan_for_points(values_, metric, sizeof(Real), execution.n_threads, limit, choice, has_threshold);
     refuse_beyond_budget(plan.fixed, n_, execution);
     return HeldDistances<Real>(values_, metric, plan, execution);
 }
 
-template HeldDistances<float> Input::distances(Metric, const Execution&, PlanChoice) const;
-template HeldDistances<double> Input::distances(Metric, const Execution&, PlanChoice) const;
+template HeldDistances<float> Input::distances(Metric, const Execution&, PlanChoice, bool) const;
+template HeldDistances<double> Input::distances(Metric, const Execution&, PlanChoice, bool) const;
 
 }  // namespace adabet::bindings

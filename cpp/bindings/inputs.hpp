@@ -32,8 +32,8 @@ public:
     /// The distances in the form the engine reads, kept by the plan that is chosen where none is asked for. Refuses with
     /// BudgetExceeded, before anything is allocated, what n and d alone make too large for the budget.
     template <class Real>
-    [[nodiscard]] HeldDistances<Real> distances(Metric metric, const Execution& execution,
-                                                PlanChoice choice = {}) const;
+    [[nodiscard]] HeldDistances<Real> distances(Metric metric, const Execution& execution, PlanChoice choice = {},
+                                                bool has_threshold = false) const;
 
 private:
     enum class Form { points, square, condensed, sparse };

@@ -22,8 +22,8 @@ class MemoryPlan:
     ----------
     plan : str
         ``"dense"``: the full distance matrix and one row of bits a point. ``"streamed"``: the bits alone; distances are
-        made anew from the points, or read again from the caller's matrix, a tile at a time. ``"sparse"``: a graph's
-        lists of neighbours.
+        made anew from the points, or read again from the caller's matrix, a tile at a time. ``"sparse"``: lists of
+        neighbours, of a graph or of points under a threshold that leaves few edges.
     n, d : int, int or None
         The points and their coordinates; `d` is None for a distance matrix or a graph.
     dtype : str
@@ -78,7 +78,8 @@ def estimate_memory(
         Number of points.
     d : int, optional
         Coordinates of each. None: a distance matrix is given; it is counted as if it had to be copied, though one that
-        is contiguous, symmetric and of the right precision is read in place.
+        is contiguous, symmetric and of the right precision is read in place. The figures are for the whole filtration:
+        a small `threshold` may need far less, see `h1`.
     n_edges : int, optional
         Edges of a sparse graph, each given once. With few of them, or where a matrix does not fit, memory follows from
         them.

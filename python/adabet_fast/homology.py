@@ -123,8 +123,10 @@ def betti1(
 
     Notes
     -----
-    Takes O(n² d) time for distances and n² numbers of memory; with many tied lengths, and in `h1`, some MiB or half as
-    much again for edges and bit rows, whichever is more: see `estimate_memory`. Only edges of the relative
+    Takes O(n² d) time for distances, all looked at once, and again where no bound tells that they do not matter. Memory:
+    n² numbers for the distances, or, up to 16 dimensions from 2,048 points on and where they do not fit, tiles of them;
+    with many tied lengths, and in `h1`, n² / 8 bytes for each thread's bit rows and some MiB for edges: see
+    `estimate_memory`. Only edges of the relative
     neighbourhood graph give birth to loops (Koyama, Mémoli, Robins, Turner, arXiv 2307.16333), and beyond the enclosing
     radius there are none (Bauer, arXiv 1908.02518). The count as a layer's score is from AdaBet (arXiv 2510.03101,
     section on layer importance).
@@ -247,6 +249,8 @@ def h1(
         (n (n - 1) / 2,) or scipy sparse matrix. The kinds of arrays, and how a matrix is read, are as in `betti1`.
     distance_matrix, metric, threshold, dtype, backend, max_memory, n_threads
         As in `betti1`. Below a finite `threshold`, or where inf parts the points, bars may be essential: death = inf.
+        Up to n^1.5 / 2 edges, or as many as fit where nothing else does, are kept as lists of neighbours (plan
+        "sparse"): quicker, and memory follows from points and edges.
     representatives : bool, default False
         Also give each interval a short closed loop: its birth edge and a path of fewest edges among those before it.
         Such a cycle is born with the interval and is no boundary before the interval's death. Costs a second pass over

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "adabet/persistence/plan.hpp"
 #include "adabet/types.hpp"
 
 namespace adabet {
@@ -33,6 +34,7 @@ struct Barcode {
     Real enclosing_radius = infinity<Real>;
     std::vector<Vertex> loop_vertices;   ///< where representatives were asked for: one loop for each interval ...
     std::vector<std::size_t> loop_ends;  ///< ... up to loop_vertices[loop_ends[i]]
+    PlanKind plan = PlanKind::dense;     ///< how it was made
     Stats stats;
 };
 

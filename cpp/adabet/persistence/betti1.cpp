@@ -1,9 +1,12 @@
 #include <algorithm>
+#include <utility>
 
 #include "adabet/persistence/bars.hpp"
 #include "adabet/persistence/births.hpp"
 #include "adabet/persistence/h1.hpp"
 #include "adabet/persistence/limits.hpp"
+#include "adabet/persistence/listed_edges.hpp"
+#include "adabet/persistence/sparse_h1.hpp"
 #include "adabet/persistence/ties.hpp"
 #include "adabet/persistence/window.hpp"
 #include "adabet/rips/relative_neighbourhood.hpp"
@@ -21,9 +24,12 @@ std::size_t betti1(const Distances<Real>& distances, Real threshold, const Execu
     const ZeroBars zero = count_zero_bars(distances, survey.bounds, births, execution);
     if (zero.settled) return births.size() - zero.count;
     // Many ties, as on a grid. Beyond the last birth there is no bar of length zero: what is left then is a bar.
+    const RunLimits limits = run_limits(distances.n(), sizeof(Real), distances.is_resident(), execution);
+    if (threshold == infinity<Real>) refuse_beyond(limits, distances.n(), execution);
+    if (auto edges = listed_edges(distances, survey, window, {}, limits.fit, execution))
+        return betti1_of_edges(std::move(*edges), distances.n(), window, execution);
     window.longest_birth = births.edges().back().key;
     Stats stats;
-    const RunLimits limits = run_limits(distances.n(), sizeof(Real), distances.is_resident(), execution);
     return find_bars(distances, survey, births, window, limits, stats, execution).size();
 }
 

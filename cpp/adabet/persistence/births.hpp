@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -21,6 +22,12 @@ public:
 
     /// `graph` in the order of the filtration; births of keys above `longest` do not count.
     Births(const Buffer<RankedEdge<Real>>& graph, std::size_t n, LengthKey<Real> longest, MemoryBudget& budget);
+
+    /// At least, of a graph of n points with so many edges.
+    [[nodiscard]] static std::size_t bytes(std::size_t n, std::size_t n_edges) {
+        return 2 * n * sizeof(std::size_t) + n_edges * sizeof(Neighbour) +
+               (n_edges - std::min(n, n_edges)) * sizeof(RankedEdge<Real>);
+    }
 
     [[nodiscard]] const Buffer<RankedEdge<Real>>& edges() const { return edges_; }
     [[nodiscard]] std::size_t size() const { return edges_.size(); }

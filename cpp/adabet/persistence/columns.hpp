@@ -33,6 +33,11 @@ public:
     [[nodiscard]] std::size_t deaths() const { return deaths_; }
     [[nodiscard]] std::size_t size() const { return columns_.size(); }
 
+    /// What it takes before any column is stored.
+    [[nodiscard]] static std::size_t bytes(std::size_t n_births) {
+        return n_births * sizeof(Column) + 3 * (n_births / SparseBits::kWordBits) * sizeof(Word);
+    }
+
 private:
     /// The older births that a dead one equals, all of them living when it was stored.
     struct Column {

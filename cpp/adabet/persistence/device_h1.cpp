@@ -1,10 +1,10 @@
 #include "adabet/persistence/device_h1.hpp"
 
 #include <algorithm>
-#include <tuple>
 
 #include "adabet/persistence/device_filtration.hpp"
 #include "adabet/persistence/reduction.hpp"
+#include "adabet/persistence/sorted_bars.hpp"
 #include "adabet/persistence/stopwatch.hpp"
 #include "adabet/persistence/window.hpp"
 
@@ -73,16 +73,7 @@ Barcode<Real> h1_on_device(DeviceRips<Real>& rips, Real threshold, const Executi
         if (length > 0) barcode.h0_deaths.push_back(length);
     barcode.stats.births = births.size();
     watch.lap(barcode.stats.seconds_rng);
-    auto bars = find_bars(rips, births, window, barcode.stats, execution);
-    const auto key = [](const Bar<Real>& bar) {
-        return std::tuple(bar.birth.key, bar.death, bar.birth.b, bar.birth.a);
-    };
-    std::sort(bars.begin(), bars.end(), [&](const Bar<Real>& x, const Bar<Real>& y) { return key(x) < key(y); });
-    for (const Bar<Real>& bar : bars) {
-        barcode.intervals.push_back({bar.birth.length(), bar.death});
-        barcode.birth_edges.push_back(bar.birth.edge());
-        barcode.death_edges.push_back(bar.death_edge);
-    }
+    write_sorted(find_bars(rips, births, window, barcode.stats, execution), {}, barcode, execution);
     barcode.stats.peak_bytes = execution.budget.peak();
     return barcode;
 }

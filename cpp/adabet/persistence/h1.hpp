@@ -5,16 +5,21 @@
 
 #include "adabet/execution.hpp"
 #include "adabet/persistence/barcode.hpp"
+#include "adabet/persistence/plan.hpp"
 #include "adabet/rips/distances.hpp"
 
 namespace adabet {
 
-/// Exact H1 (over Z/2) of the Vietoris-Rips filtration of the distances, edges up to and including `threshold`. Edges are
-/// named by the rows that `order` gives their ends; an empty one leaves them as they are. With `representatives` each
-/// interval gets a closed loop of vertices.
+struct H1Options {
+    std::span<const Vertex> order = {};  ///< edges are named by the rows that it gives their ends; empty: as they are
+    bool representatives = false;        ///< each interval gets a closed loop of vertices
+    PlanChoice plan = {};                ///< whether lists of neighbours are used
+};
+
+/// Exact H1 (over Z/2) of the Vietoris-Rips filtration of the distances, edges up to and including `threshold`.
 template <class Real>
 [[nodiscard]] Barcode<Real> h1(const Distances<Real>& distances, Real threshold, const Execution& execution,
-                               std::span<const Vertex> order = {}, bool representatives = false);
+                               const H1Options& options = {});
 
 /// The number of H1 intervals with death > birth alone; needs no reduction where no two edges that meet have one length.
 template <class Real>

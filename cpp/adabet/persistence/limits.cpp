@@ -4,6 +4,7 @@
 #include <string>
 
 #include "adabet/errors.hpp"
+#include "adabet/persistence/columns.hpp"
 #include "adabet/rips/classifier.hpp"
 #include "adabet/rips/edge_stream.hpp"
 #include "adabet/rips/relative_neighbourhood.hpp"
@@ -51,16 +52,24 @@ RunLimits run_limits(std::size_t n, std::size_t real_size, bool resident, int n_
         real_size == sizeof(float) ? 2 * sizeof(RankedEdge<float>) : 2 * sizeof(RankedEdge<double>);
     std::size_t batch = std::min(std::max({held / kBatchShare / edge_bytes, kUsualBatch, n}), pairs);
     while (batch > smallest && !fits(batch, copies)) batch = std::max(smallest, batch / 2);
-    return {batch, copies, fixed_bytes(n, real_size, resident, n_threads, batch, copies)};
+    const std::size_t bytes = fixed_bytes(n, real_size, resident, n_threads, batch, copies);
+    return {batch, copies, bytes, bytes <= free_bytes};
 }
 
 RunLimits run_limits(std::size_t n, std::size_t real_size, bool resident, const Execution& execution) {
     const std::size_t used = execution.budget.used();
     const std::size_t limit = execution.budget.limit();
-    const RunLimits limits = run_limits(n, real_size, resident, execution.n_threads, limit - std::min(used, limit));
-    if (limits.fixed_bytes > limit - std::min(used, limit))
-        throw BudgetExceeded(limit, used + limits.fixed_bytes, std::to_string(n) + " points");
-    return limits;
+    return run_limits(n, real_size, resident, execution.n_threads, limit - std::min(used, limit));
+}
+
+void refuse_beyond(const RunLimits& limits, std::size_t n, const Execution& execution) {
+    if (!limits.fit)
+        throw BudgetExceeded(execution.budget.limit(), execution.budget.used() + limits.fixed_bytes,
+                             std::to_string(n) + " points");
+}
+
+std::size_t run_bytes(std::size_t n, std::size_t n_births, const RunLimits& limits) {
+    return Classifier<float>::bytes(n, limits.graph_copies) + Columns::bytes(n_births);
 }
 
 }  // namespace adabet

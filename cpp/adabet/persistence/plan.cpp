@@ -56,7 +56,7 @@ bool is_ordered_first(const PointCloud& points) {
 }
 
 MemoryPlan plan_for_points(const PointCloud& points, Metric metric, std::size_t real_size, int n_threads,
-                           std::size_t limit, PlanChoice choice) {
+                           std::size_t limit, PlanChoice choice, bool has_threshold) {
     const std::size_t n = points.n;
     if (n > kMostPoints) return {PlanKind::streamed, kUnbounded};
     const std::size_t order = is_ordered_first(points) ? n * sizeof(Vertex) : 0;
@@ -66,6 +66,10 @@ MemoryPlan plan_for_points(const PointCloud& points, Metric metric, std::size_t 
     const std::size_t tiles = order + point_tiles_bytes(points, metric, n) +
                               readers(n_threads) * point_reader_bytes(points, metric, real_size);
     const std::size_t streamed = with_run(tiles, n, real_size, false, n_threads, limit);
+    const std::size_t listed =
+        tiles + survey_bytes(n, real_size) + survey_scratch_bytes(n, real_size, false, n_threads);
+    const bool fits_none = has_threshold && !fits(dense, limit) && !fits(streamed, limit);
+    if (choice == PlanKind::sparse || (!choice && fits_none)) return {PlanKind::sparse, listed};
     return choose(dense, streamed, points.d <= kCheapDimension && n >= kFewestStreamedPoints, limit, choice);
 }
 

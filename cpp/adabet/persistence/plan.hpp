@@ -24,9 +24,10 @@ struct MemoryPlan {
 /// What a caller may ask for: a plan by name, or the one that is chosen.
 using PlanChoice = std::optional<PlanKind>;
 
-/// The plan for a point cloud within `limit` bytes: the quickest that fits; where none does, the one that needs least.
+/// The plan for a point cloud within `limit` bytes: the quickest that fits; where none does, the one that needs least. Where a
+/// threshold makes edges few, that may be lists of neighbours, whose bytes are known once edges have been counted.
 [[nodiscard]] MemoryPlan plan_for_points(const PointCloud& points, Metric metric, std::size_t real_size, int n_threads,
-                                         std::size_t limit, PlanChoice choice = {});
+                                         std::size_t limit, PlanChoice choice = {}, bool has_threshold = false);
 
 /// The same for a distance matrix; one `in_place` is read where it is.
 [[nodiscard]] MemoryPlan plan_for_matrix(std::size_t n, bool in_place, std::size_t real_size, int n_threads,

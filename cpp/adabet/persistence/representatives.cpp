@@ -133,13 +133,11 @@ void add_representatives(const Distances<Real>& distances, const Survey<Real>& s
 }
 
 template <class Real>
-void add_representatives(const SparseEntries& graph, Real threshold, Barcode<Real>& barcode,
-                         const Execution& execution) {
-    const SparseEdges<Real> read = read_edges(graph, threshold, execution);
-    const std::span<const RankedEdge<Real>> edges = read.edges;
-    const Buffer<Birth<Real>> births = births_in_order(barcode, {}, execution.budget);
-    const Adjacency adjacency(edges, graph.n, execution);
-    ShortestPath search(graph.n, execution.budget);
+void add_representatives(std::span<const RankedEdge<Real>> edges, std::size_t n, std::span<const Vertex> order,
+                         Barcode<Real>& barcode, const Execution& execution) {
+    const Buffer<Birth<Real>> births = births_in_order(barcode, order, execution.budget);
+    const Adjacency adjacency(edges, n, execution);
+    ShortestPath search(n, execution.budget);
     std::vector<std::vector<Vertex>> loops;
     loops.reserve(births.size());
     for (const Birth<Real>& birth : births) {
@@ -163,13 +161,24 @@ void add_representatives(const SparseEntries& graph, Real threshold, Barcode<Rea
         const bool found = search.find(birth.edge.a, birth.edge.b, for_each_neighbour, joined, path);
         loops.push_back(checked(found, std::move(path)));
     }
-    write_loops(births, {}, loops, barcode);
+    write_loops(births, order, loops, barcode);
+}
+
+template <class Real>
+void add_representatives(const SparseEntries& graph, Real threshold, Barcode<Real>& barcode,
+                         const Execution& execution) {
+    const SparseEdges<Real> read = read_edges(graph, threshold, execution);
+    add_representatives<Real>(read.edges, graph.n, {}, barcode, execution);
 }
 
 template void add_representatives(const Distances<float>&, const Survey<float>&, std::span<const Vertex>,
                                   const RunLimits&, Barcode<float>&, const Execution&);
 template void add_representatives(const Distances<double>&, const Survey<double>&, std::span<const Vertex>,
                                   const RunLimits&, Barcode<double>&, const Execution&);
+template void add_representatives(std::span<const RankedEdge<float>>, std::size_t, std::span<const Vertex>,
+                                  Barcode<float>&, const Execution&);
+template void add_representatives(std::span<const RankedEdge<double>>, std::size_t, std::span<const Vertex>,
+                                  Barcode<double>&, const Execution&);
 template void add_representatives(const SparseEntries&, float, Barcode<float>&, const Execution&);
 template void add_representatives(const SparseEntries&, double, Barcode<double>&, const Execution&);
 

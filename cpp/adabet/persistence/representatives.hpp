@@ -19,6 +19,11 @@ template <class Real>
 void add_representatives(const Distances<Real>& distances, const Survey<Real>& survey, std::span<const Vertex> order,
                          const RunLimits& limits, Barcode<Real>& barcode, const Execution& execution);
 
+/// The same given all edges up to the last birth at least, in the order of the filtration.
+template <class Real>
+void add_representatives(std::span<const RankedEdge<Real>> edges, std::size_t n, std::span<const Vertex> order,
+                         Barcode<Real>& barcode, const Execution& execution);
+
 /// The same of a graph, which is read again.
 template <class Real>
 void add_representatives(const SparseEntries& graph, Real threshold, Barcode<Real>& barcode,

@@ -10,10 +10,27 @@ namespace {
 
 constexpr std::size_t kComparisonsPerCheck = std::size_t{1} << 18;
 
+/// Ends become the rows they stand for.
+template <class Real>
+void rename(Buffer<Bar<Real>>& bars, std::span<const Vertex> order) {
+    const auto row = [&](Vertex v) { return order[static_cast<std::size_t>(v)]; };
+    for (Bar<Real>& bar : bars) {
+        const Vertex x = row(bar.birth.a);
+        const Vertex y = row(bar.birth.b);
+        bar.birth = {bar.birth.key, std::max(x, y), std::min(x, y)};
+        if (bar.death_edge.a < 0) continue;
+        const Vertex u = row(bar.death_edge.a);
+        const Vertex v = row(bar.death_edge.b);
+        bar.death_edge = {std::min(u, v), std::max(u, v)};
+    }
+}
+
 }  // namespace
 
 template <class Real>
-void write_sorted(Buffer<Bar<Real>> bars, Barcode<Real>& barcode, const Execution& execution) {
+void write_sorted(Buffer<Bar<Real>> bars, std::span<const Vertex> order, Barcode<Real>& barcode,
+                  const Execution& execution) {
+    if (!order.empty()) rename(bars, order);
     const auto key = [](const Bar<Real>& bar) {
         return std::tuple(bar.birth.key, bar.death, bar.birth.b, bar.birth.a);
     };
@@ -32,7 +49,7 @@ void write_sorted(Buffer<Bar<Real>> bars, Barcode<Real>& barcode, const Executio
     }
 }
 
-template void write_sorted(Buffer<Bar<float>>, Barcode<float>&, const Execution&);
-template void write_sorted(Buffer<Bar<double>>, Barcode<double>&, const Execution&);
+template void write_sorted(Buffer<Bar<float>>, std::span<const Vertex>, Barcode<float>&, const Execution&);
+template void write_sorted(Buffer<Bar<double>>, std::span<const Vertex>, Barcode<double>&, const Execution&);
 
 }  // namespace adabet

@@ -24,6 +24,7 @@ constexpr std::size_t kFirstEdges = std::size_t{1} << 16;
 constexpr std::size_t kBatchGrowth = 2;
 constexpr std::size_t kEdgesPerCheck = std::size_t{1} << 18;
 constexpr std::size_t kCellsPerCheck = 64;
+constexpr std::size_t kItemsPerReport = 256;
 constexpr std::size_t kMostEdges = std::size_t{no_rank} - 1;
 
 /// A graph's filtration, and what its edges do: births, forest, flows.
@@ -150,10 +151,14 @@ Buffer<Bar<Real>> find_bars(SparseFiltration<Real>& filtration, CriticalLunes fi
     SparseReduction reduction(filtration.legs(), births.size(), stats.critical_cells, execution);
     CriticalLunes critical = std::move(first);
     EdgeRank end = first_end;
+    std::size_t seen = 0;
     for (;;) {
         for (const CriticalLunes::Item& item : critical.items) {
             if (reduction.all_dead()) break;
             const RankedEdge<Real>& edge = filtration.edge(item.edge);
+            if (execution.report && seen++ % kItemsPerReport == 0)
+                execution.report({item.edge, births.size(), births.size() - reduction.columns().deaths(),
+                                  static_cast<double>(edge.length())});
             reduction.kill(critical.components(item), 0, [&](std::size_t dead) {
                 const RankedEdge<Real>& birth = filtration.edge(births[dead]);
                 if (edge.key > birth.key) bars.push_back({birth, edge.length(), edge.edge()});
@@ -161,6 +166,9 @@ Buffer<Bar<Real>> find_bars(SparseFiltration<Real>& filtration, CriticalLunes fi
         }
         stats.edges = end;
         watch.lap(stats.seconds_columns);
+        if (execution.report && end > 0)
+            execution.report({end, births.size(), births.size() - reduction.columns().deaths(),
+                              static_cast<double>(filtration.edge(end - 1).length())});
         if (reduction.all_dead() || end == filtration.last_birth_rank()) break;
         const EdgeRank begin = end;
         end =
@@ -227,8 +235,9 @@ std::size_t count_zero_bars(SparseFiltration<Real>& filtration, const Execution&
 
 template <class Real>
 Barcode<Real> h1_of_edges(Buffer<RankedEdge<Real>> edges, std::size_t n, const Window<Real>& window,
-                          const Execution& execution) {
+                          const Execution& execution, std::span<const Vertex> order) {
     Barcode<Real> barcode;
+    barcode.plan = PlanKind::sparse;
     Stats& stats = barcode.stats;
     Stopwatch watch;
     SparseFiltration<Real> filtration(std::move(edges), n, window, execution);
@@ -245,7 +254,8 @@ Barcode<Real> h1_of_edges(Buffer<RankedEdge<Real>> edges, std::size_t n, const W
     barcode.components = filtration.components();
     stats.births = filtration.births().size();
     watch.lap(stats.seconds_rng);
-    write_sorted(find_bars(filtration, std::move(critical), first_end, window, stats, execution), barcode, execution);
+    write_sorted(find_bars(filtration, std::move(critical), first_end, window, stats, execution), order, barcode,
+                 execution);
     stats.peak_bytes = execution.budget.peak();
     return barcode;
 }
@@ -301,8 +311,10 @@ std::size_t h1_of_graph_bytes(std::size_t n, std::size_t n_entries, std::size_t 
 
 template Barcode<float> h1_of_graph(const SparseEntries&, float, const Execution&);
 template Barcode<double> h1_of_graph(const SparseEntries&, double, const Execution&);
-template Barcode<float> h1_of_edges(Buffer<RankedEdge<float>>, std::size_t, const Window<float>&, const Execution&);
-template Barcode<double> h1_of_edges(Buffer<RankedEdge<double>>, std::size_t, const Window<double>&, const Execution&);
+template Barcode<float> h1_of_edges(Buffer<RankedEdge<float>>, std::size_t, const Window<float>&, const Execution&,
+                                    std::span<const Vertex>);
+template Barcode<double> h1_of_edges(Buffer<RankedEdge<double>>, std::size_t, const Window<double>&, const Execution&,
+                                     std::span<const Vertex>);
 template std::size_t count_bars_of_graph(const SparseEntries&, float, float, const Execution&);
 template std::size_t count_bars_of_graph(const SparseEntries&, double, double, const Execution&);
 template std::size_t betti1_of_edges(Buffer<RankedEdge<float>>, std::size_t, const Window<float>&, const Execution&);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 
 #include "adabet/execution.hpp"
 #include "adabet/metric/sparse_entries.hpp"
@@ -14,10 +15,11 @@ namespace adabet {
 template <class Real>
 [[nodiscard]] Barcode<Real> h1_of_graph(const SparseEntries& graph, Real threshold, const Execution& execution);
 
-/// The same of n points given all edges up to the window's end, in the order of the filtration.
+/// The same of n points given all edges up to the window's end, in the order of the filtration. The barcode names edges by
+/// the rows that `order` gives their ends; an empty one leaves them as they are.
 template <class Real>
 [[nodiscard]] Barcode<Real> h1_of_edges(Buffer<RankedEdge<Real>> edges, std::size_t n, const Window<Real>& window,
-                                        const Execution& execution);
+                                        const Execution& execution, std::span<const Vertex> order = {});
 
 /// The number of H1 intervals with death - birth > min_persistence; where that is zero, next to no reduction is needed.
 template <class Real>

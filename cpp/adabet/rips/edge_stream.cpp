@@ -99,9 +99,11 @@ EdgeStream<Real>::Stretch EdgeStream<Real>::next_by_sample() {
             sampled_ = end;
             while (sampled_ < sample_.size() && sample_[sampled_] <= stretch.high) ++sampled_;
         } else {
-            stretch.count = std::min(
-                n_pairs_, std::max<std::size_t>(wanted / 8, (sample_.size() - std::min(sampled_, sample_.size())) *
-                                                                (n_pairs_ / sample_.size() + 1)));
+            const auto last = std::upper_bound(sample_.begin(), sample_.end(), longest_) - sample_.begin();
+            const std::size_t left =
+                static_cast<std::size_t>(last) - std::min(sampled_, static_cast<std::size_t>(last));
+            stretch.count =
+                std::min(n_pairs_, std::max<std::size_t>(wanted / 8, left * (n_pairs_ / sample_.size() + 1)));
         }
     }
     done_ = stretch.high >= longest_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <utility>
 
 #include "adabet/execution.hpp"
 #include "adabet/rips/kernels.hpp"
@@ -21,6 +22,7 @@ public:
     /// Sorts the next batch into edges(); false when there is none left.
     bool next();
     [[nodiscard]] const Buffer<RankedEdge<Real>>& edges() const { return batch_; }
+    [[nodiscard]] Buffer<RankedEdge<Real>> take_edges() { return std::move(batch_); }
 
     /// Bytes for batches of at most `largest_batch` edges.
     [[nodiscard]] static std::size_t bytes(std::size_t n, std::size_t largest_batch, bool resident, int n_threads);

@@ -78,8 +78,8 @@ public:
             const auto [b, rank] = owned_[i];
             if constexpr (only_empty)
                 apexes[rank] = any_legs(b, rank);
-            else
-                apexes[rank] = classify(b, rank);
+            else if (const Legs legs = classify(b, rank); legs.to_a != no_rank)
+                apexes[rank] = legs;  // what stands for an empty lune stays: it may be the number of a birth by now
             if (steps_ < kStepsPerCheck) continue;
             own.check();
             steps_ = 0;

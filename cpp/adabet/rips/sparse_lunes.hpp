@@ -39,8 +39,8 @@ class SparseLunes {
 public:
     SparseLunes(const Adjacency& graph, const Execution& execution);
 
-    /// For each edge of rank in [begin, end): the legs of the vertex of its lune that is nearest to both ends, no_rank where the
-    /// lune is empty. Gives those with two components or more. `wanted`, where there is one, has a bit for each rank that
+    /// For each edge of rank in [begin, end): the legs of the vertex of its lune that is nearest to both ends; where the lune
+    /// is empty, `apexes` is left as it is, and it starts as no_rank. Gives those with two components or more. `wanted`, where there is one, has a bit for each rank that
     /// is to be looked at.
     [[nodiscard]] CriticalLunes classify(EdgeRank begin, EdgeRank end, const Buffer<std::uint64_t>* wanted,
                                          Buffer<Legs>& apexes) const;
