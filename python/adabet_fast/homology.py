@@ -123,13 +123,12 @@ def betti1(
 
     Notes
     -----
-    Takes O(n² d) time for distances, all looked at once, and again where no bound tells that they do not matter. Memory:
-    n² numbers for the distances, or, up to 16 dimensions from 2,048 points on and where they do not fit, tiles of them;
-    with many tied lengths, and in `h1`, n² / 8 bytes for each thread's bit rows and some MiB for edges: see
-    `estimate_memory`. Only edges of the relative
-    neighbourhood graph give birth to loops (Koyama, Mémoli, Robins, Turner, arXiv 2307.16333), and beyond the enclosing
-    radius there are none (Bauer, arXiv 1908.02518). The count as a layer's score is from AdaBet (arXiv 2510.03101,
-    section on layer importance).
+    Takes O(n² d) time for distances: all are looked at once, and again where no bound tells that they do not matter.
+    Memory: n² numbers, or tiles of them up to 16 dimensions from 2,048 points on and where they do not fit; with many
+    tied lengths, and in `h1`, n² / 8 bytes for each thread's bit rows and some MiB for edges: see `estimate_memory`.
+    Only edges of the relative neighbourhood graph give birth to loops (Koyama, Mémoli, Robins, Turner, arXiv
+    2307.16333), and beyond the enclosing radius there are none (Bauer, arXiv 1908.02518). The count as a layer's score
+    is from AdaBet (arXiv 2510.03101, section on layer importance).
 
     Examples
     --------
