@@ -48,6 +48,18 @@ public:
         }
     }
 
+    /// All shares, on threads of a lender. Those that come late find nothing to do.
+    void run_lent(std::size_t count) {
+        execution_.lender(static_cast<int>(count), [this](int k) noexcept {
+            if (k == 0) return lead();
+            {
+                const std::lock_guard lock(mutex_);
+                ++running_;
+            }
+            help(k);
+        });
+    }
+
     /// The calling thread's share; then it waits, and still looks at the checkpoint.
     void lead() noexcept {
         const Execution own{execution_.budget, 1, [this] {
@@ -118,8 +130,13 @@ private:
 void parallel_for(const Execution& execution, std::size_t n_tasks, const Task& task) {
     Team team(execution, n_tasks, task);
     const auto wanted = static_cast<std::size_t>(std::max(1, execution.n_threads));
-    team.start_helpers(n_tasks == 0 ? 0 : std::min(wanted, n_tasks) - 1);
-    team.lead();
+    const std::size_t count = std::min(wanted, std::max<std::size_t>(1, n_tasks));
+    if (execution.lender && count > 1) {
+        team.run_lent(count);
+    } else {
+        team.start_helpers(count - 1);
+        team.lead();
+    }
     team.join_and_rethrow();
 }
 

@@ -15,6 +15,10 @@ struct Progress {
     double radius = 0;       ///< length of the last edge
 };
 
+/// Threads that belong to someone else: runs body(k) for k in [0, count), each on a thread of its own, k = 0 on the calling
+/// one, and returns when all are done. It may leave out any k but 0. `body` does not throw.
+using Lender = std::function<void(int count, const std::function<void(int k)>& body)>;
+
 /// How a call runs: threads, memory, and how it can be interrupted.
 struct Execution {
     MemoryBudget& budget;
@@ -23,6 +27,8 @@ struct Execution {
     std::function<void()> checkpoint = {};
     /// Called on the calling thread now and then; may throw to stop.
     std::function<void(const Progress&)> report = {};
+    /// If given, distances are computed on these threads instead of on new ones.
+    Lender lender = {};
 
     void check() const {
         if (checkpoint) checkpoint();

@@ -8,6 +8,7 @@
 
 #include "bindings/execution.hpp"
 #include "bindings/inputs.hpp"
+#include "bindings/openmp.hpp"
 #include "bindings/register.hpp"
 
 namespace py = pybind11;
@@ -40,10 +41,10 @@ py::array square_distances(const PointCloud& points, Metric metric, const Execut
 }
 
 py::array pairwise_distances(const py::object& x, const std::string& metric, const std::string& dtype, bool condensed,
-                             int n_threads, std::size_t max_memory) {
+                             int n_threads, std::size_t max_memory, int openmp_team) {
     const Input input(x, false);
     const Metric chosen = metric_from_name(metric);
-    const Call call(max_memory, n_threads);
+    const Call call(max_memory, n_threads, py::none(), openmp_team > 1 ? openmp_lender(openmp_team) : Lender());
     return with_real(dtype, [&](auto kind) {
         using Real = decltype(kind);
         const std::size_t n = input.n();
@@ -82,9 +83,11 @@ std::vector<std::string> names() {
 
 void register_distances(py::module_& module) {
     module.def("metric_names", &names, "Metrics with a native kernel.");
-    module.def("pairwise_distances", &pairwise_distances, py::arg("x"), py::kw_only(), py::arg("metric"),
-               py::arg("dtype"), py::arg("condensed"), py::arg("n_threads"), py::arg("max_memory"),
-               "Distances of a point cloud (n, d), as a square (n, n) or a condensed matrix.");
+    module.def(
+        "pairwise_distances", &pairwise_distances, py::arg("x"), py::kw_only(), py::arg("metric"), py::arg("dtype"),
+        py::arg("condensed"), py::arg("n_threads"), py::arg("max_memory"), py::arg("openmp_team") = 0,
+        "Distances of a point cloud (n, d), as a square (n, n) or a condensed matrix. openmp_team: threads of the "
+        "team that the caller has in the process's OpenMP runtime, to compute on; 0 or 1: on threads of our own.");
     module.def("canonical_matrix", &canonical_matrix, py::arg("x"), py::kw_only(), py::arg("dtype"),
                py::arg("n_threads"), py::arg("max_memory"),
                "A copy of a caller's distance matrix as the engine reads it: square, symmetric, checked.");

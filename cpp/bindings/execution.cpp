@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "adabet/isa.hpp"
@@ -71,9 +72,9 @@ GilReleased::~GilReleased() {
     }
 }
 
-Call::Call(std::size_t max_memory, int n_threads, const py::object& report)
+Call::Call(std::size_t max_memory, int n_threads, const py::object& report, Lender lender)
     : budget_(max_memory),
-      execution{budget_, std::clamp(n_threads, 1, most_threads), checkpoint(), report_to(report)} {}
+      execution{budget_, std::clamp(n_threads, 1, most_threads), checkpoint(), report_to(report), std::move(lender)} {}
 
 void register_execution(py::module_& module) {
     module.def("available_cores", &available_cores, "Cores that this process may use.");

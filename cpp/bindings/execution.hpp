@@ -28,7 +28,7 @@ private:
 class Call {
 public:
     /// `report(edges, births, alive, radius)` is called with the GIL, at most every 50 ms; None: nothing is.
-    Call(std::size_t max_memory, int n_threads, const pybind11::object& report = pybind11::none());
+    Call(std::size_t max_memory, int n_threads, const pybind11::object& report = pybind11::none(), Lender lender = {});
 
 private:
     MemoryBudget budget_;

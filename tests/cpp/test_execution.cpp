@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -79,10 +80,54 @@ void check_error_stops_all() {
     }
 }
 
+/// Lends threads, all of them, the calling one alone, or all but one; counts what it was asked for.
+struct Lending {
+    int left_out;  ///< this k; 0: none; -1: all but the calling thread's
+    std::vector<int> asked;
+
+    Lender lender() {
+        return [this](int count, const std::function<void(int)>& body) {
+            asked.push_back(count);
+            std::vector<std::jthread> threads;
+            for (int k = 1; k < count; ++k)
+                if (left_out >= 0 && k != left_out) threads.emplace_back([&body, k] { body(k); });
+            body(0);
+        };
+    }
+};
+
+void check_lent_threads() {
+    MemoryBudget budget;
+    for (const int left_out : {0, 1, -1}) {
+        Lending lending{.left_out = left_out, .asked = {}};
+        std::vector<std::atomic<int>> done(300);
+        std::atomic<bool> in_range{true};
+        const Execution execution{.budget = budget, .n_threads = 3, .lender = lending.lender()};
+        parallel_for(execution, done.size(), [&](std::size_t i, int worker, const Execution&) {
+            ++done[i];
+            if (worker < 0 || worker >= 3 || (left_out != 0 && worker == left_out)) in_range = false;
+        });
+        for (const auto& count : done) CHECK_EQ(count.load(), 1);
+        CHECK(in_range.load());
+        CHECK_EQ(lending.asked.size(), std::size_t{1});
+        CHECK_EQ(lending.asked[0], 3);
+        CHECK_THROWS_SAYING(InvalidInput, "the one error",
+                            parallel_for(execution, 300, [&](std::size_t i, int, const Execution& own) {
+                                if (i == 0) throw InvalidInput("the one error");
+                                work_until_stopped(own);
+                            }));
+    }
+    Lending unasked{.left_out = 0, .asked = {}};
+    parallel_for(Execution{.budget = budget, .n_threads = 1, .lender = unasked.lender()}, 5, [](std::size_t, int) {});
+    parallel_for(Execution{.budget = budget, .n_threads = 3, .lender = unasked.lender()}, 0, [](std::size_t, int) {});
+    CHECK(unasked.asked.empty());
+}
+
 }  // namespace
 
 int main() {
     check_every_task_once();
+    check_lent_threads();
     check_cancelled_while_waiting();
     check_error_stops_all();
     return check::result();

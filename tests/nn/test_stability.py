@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +15,9 @@ from hypothesis import strategies as st
 from scipy.stats import kendalltau
 from torch import nn
 
+from adabet_fast import Barcode, h1, pairwise_distances
 from adabet_fast.errors import InvalidInputError
-from adabet_fast.nn import LayerScores, RankingWarning, score_layers, select_layers
+from adabet_fast.nn import LayerScore, LayerScores, RankingWarning, score_layers, select_layers
 from adabet_fast.nn.stability import Resampled, compare, kendall_tau
 from tests.nn.networks import count_bars, images, mlp, resnet, state_of, vectors
 
@@ -72,8 +75,7 @@ def test_stability_is_kendalls_tau_over_the_parts() -> None:
     assert "Kendall tau" in str(found)
     b1 = scores.rescore("b1").stability()
     assert b1.taus != found.taus
-    with pytest.raises(InvalidInputError, match=r"^score: parts carry b1 alone, which 'size' is not made of"):
-        scores.rescore("size").stability()
+    assert scores.rescore("size").stability().tau == 1.0  # no sample changes it
     with pytest.raises(InvalidInputError, match=r"^resamples: parts were not measured"):
         score_layers(resnet(), images()).stability()
 
@@ -160,3 +162,64 @@ def test_drift_of_the_model_that_it_is_applied_to() -> None:
         assert found.scores.settings.unit == "block"
         trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
         assert trained == set(selection.trained_parameters)
+
+
+def longest(cloud: torch.Tensor, barcode: Barcode, module: nn.Module) -> float:
+    return float(max(barcode.persistence, default=0.0)) / len(list(module.parameters())) + 1e-9 * float(cloud.std())
+
+
+@pytest.mark.parametrize("score", ["total_persistence", longest])
+@pytest.mark.parametrize("resamples", ["batches", 3])
+def test_stability_of_scores_that_look_at_the_bars(score: Any, resamples: Any) -> None:
+    """Parts get their own bars, and a callable the activations of the part."""
+    model = resnet()
+    scores = score_layers(model, images(), score=score, resamples=resamples)
+    ranked = scores.ranked()
+    columns = []
+    for rows in Resampled(resamples).rows([8] * 5):
+        column = []
+        for layer in ranked:
+            cloud = outputs(model, layer.name)[torch.from_numpy(rows)]
+            bars = h1(pairwise_distances(cloud), distance_matrix=True)
+            if callable(score):
+                column.append(score(cloud, bars, model.get_submodule(layer.name)))
+            else:
+                column.append(bars.total_persistence() / cloud.shape[1])
+        columns.append(column)
+    for part, column in enumerate(columns):
+        assert [layer.resampled_scores[part] for layer in ranked] == pytest.approx(column, rel=1e-5)
+    taus = [kendalltau(a, b).statistic for i, a in enumerate(columns) for b in columns[i + 1 :]]
+    assert scores.stability().taus == pytest.approx(taus)
+    assert LayerScores.from_json(scores.to_json()) == scores
+    lengths = scores.rescore("total_persistence")
+    assert [layer.resampled_scores[0] for layer in lengths] == [
+        layer.resampled_persistence[0] / layer.size for layer in lengths
+    ]
+    plain = score_layers(model, images(), resamples=resamples)
+    assert scores.rescore("adabet").stability() == plain.stability()
+    assert plain.stability().taus != scores.stability().taus
+
+
+def test_stability_with_divisors_of_ones_own() -> None:
+    def width(layer: LayerScore) -> float:
+        return float(layer.n_parameters) ** 0.5
+
+    scores = score_layers(resnet(), images(), normalize=width, resamples="batches")
+    assert scores["stem"].resampled_scores == tuple(b1 / width(scores["stem"]) for b1 in scores["stem"].resampled)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RankingWarning)
+        assert len(scores.select(0.2).layers) == 2
+    by_flops = score_layers(resnet(), images(), normalize="flops", resamples="batches")
+    assert by_flops["stem"].resampled_scores == tuple(
+        b1 / (by_flops["stem"].flops or 0) for b1 in by_flops["stem"].resampled
+    )
+
+
+def test_parts_that_were_not_measured_for_a_score() -> None:
+    scores = score_layers(resnet(), images(), score="total_persistence")
+    without = replace(
+        scores,
+        layers=tuple(replace(layer, resampled=(3, 4)) for layer in scores.layers),
+    )
+    with pytest.raises(InvalidInputError, match=r"^score: parts were not measured for 'total_persistence'"):
+        without.rescore("total_persistence").stability()

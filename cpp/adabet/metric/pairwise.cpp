@@ -45,8 +45,10 @@ public:
 
     void run() {
         auto partials = make_buffer<double>(execution_.budget, plan_.n_partials * plan_.sums);
-        const Execution part{
-            .budget = execution_.budget, .n_threads = plan_.workers, .checkpoint = execution_.checkpoint};
+        const Execution part{.budget = execution_.budget,
+                             .n_threads = plan_.workers,
+                             .checkpoint = execution_.checkpoint,
+                             .lender = execution_.lender};
         parallel_for(part, plan_.n_tasks, [&](std::size_t task, int worker, const Execution& own) {
             const PlainFloatMode mode;
             const auto w = static_cast<std::size_t>(worker);

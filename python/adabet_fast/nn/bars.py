@@ -14,9 +14,10 @@ from adabet_fast.nn.tally import Engine
 
 @dataclass(frozen=True)
 class BarSums:
-    """What was made of a cloud's bars: their summed lengths, and what a callable score returned."""
+    """What was made of a cloud's bars: their number, their summed lengths, and what a callable score returned."""
 
-    total_persistence: float
+    b1: int
+    total_persistence: float | None = None
     value: float | None = None
 
 
@@ -52,9 +53,10 @@ class Bars:
             max_memory=self.engine.max_memory,
         )
         if self.score is None:
-            return BarSums(bars.total_persistence())
+            return BarSums(len(bars), bars.total_persistence())
         if cloud.activations is None:
             raise InvalidInputError(f"score: the activations of layer '{layer.name}' were not kept")
         points = cloud.activations.flatten(1)
         bars.d = points.shape[1]
-        return BarSums(bars.total_persistence(), call_score(self.score, points, bars, layer.module, layer.name))
+        value = call_score(self.score, points, bars, layer.module, layer.name)
+        return BarSums(len(bars), bars.total_persistence(), value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from adabet_fast.errors import InvalidInputError
 from adabet_fast.nn.criteria import MEASURED_COSTS, Normalize, ScoreName, call_cost, score_of
@@ -42,6 +42,10 @@ class LayerScore:
         trained, seconds of its forward pass on this device.
     resampled
         b1 of each part of the samples, if parts were measured.
+    resampled_persistence
+        Summed lengths of the bars of each part, if the score needed the bars.
+    resampled_scores
+        The score by each part.
     members
         With ``unit="block"`` the normalisation layers that belong to it; their parameters are among its own.
     calls
@@ -66,6 +70,8 @@ class LayerScore:
     saved_bytes: float | None = None
     latency: float | None = None
     resampled: tuple[int, ...] = ()
+    resampled_persistence: tuple[float, ...] = ()
+    resampled_scores: tuple[float, ...] = ()
     members: tuple[str, ...] = ()
 
     def scored_by(self, score: ScoreName, normalize: Normalize) -> float:
@@ -80,6 +86,16 @@ class LayerScore:
             size=self.size,
             n_parameters=self.n_parameters,
             cost=self.cost_by(normalize),
+        )
+
+    def parts_scored_by(self, score: ScoreName, normalize: Normalize) -> tuple[float, ...]:
+        """Return the score by each part of the samples; nothing where they were not measured for it."""
+        if score == "total_persistence" and not self.resampled_persistence:
+            return ()
+        lengths = self.resampled_persistence or (None,) * len(self.resampled)
+        return tuple(
+            replace(self, b1=b1, total_persistence=length).scored_by(score, normalize)
+            for b1, length in zip(self.resampled, lengths, strict=True)
         )
 
     def cost_by(self, normalize: Normalize) -> float | None:

@@ -108,7 +108,13 @@ class LayerScores(Shown, Sequence[LayerScore]):
             raise InvalidInputError("score: a callable needs the activations; give it to score_layers")
         check_criterion(score, normalize)
         layers = [
-            replace(layer, score=layer.scored_by(score, normalize)) if layer.rank is not None else layer
+            layer
+            if layer.rank is None
+            else replace(
+                layer,
+                score=layer.scored_by(score, normalize),
+                resampled_scores=layer.parts_scored_by(score, normalize),
+            )
             for layer in self.layers
         ]
         return replace(

@@ -188,7 +188,8 @@ def score_layers(
                 samples_in(network, batch, index=i, forward=forward, sample_axis=sample_axis, n_samples=how.n_samples)
                 for i, batch in enumerate(given)
             ]
-            parts = None if resamples is None else check_resamples(resamples, pooling, n_threads)
+            if resamples is not None:
+                check_resamples(resamples, pooling, n_threads, None)
 
             def run_first(net: nn.Module) -> object:
                 call = prepare(
@@ -205,10 +206,12 @@ def score_layers(
         plan = plan_memory(pooling == "pool", memory_way, min(budgets), all_sizes, dtype)
         engine = Engine(dtype, backend, n_threads, plan.budget)
         measures: list[Measure[Any]] = []
+        bars = None
         if not isinstance(score, str) or score == "total_persistence":
-            measures.append(Bars(engine, None if isinstance(score, str) else score))
-        if parts is not None:
-            measures.append(parts)
+            bars = Bars(engine, None if isinstance(score, str) else score)
+            measures.append(bars)
+        if resamples is not None:
+            measures.append(check_resamples(resamples, pooling, n_threads, bars))
         costs = group.gather(costs)[0]  # times differ from rank to rank
         tally = Tally(engine, measures, Meter(), plan.limit)
         watched = sum(layer.tied_to is None for layer in layers)
@@ -282,13 +285,23 @@ def _entry(
     if found is None:
         return entry
     bars: list[BarSums] = found.results.get("bars", [])
+    parts: tuple[BarSums, ...] = next(iter(found.results.get("resampled", [])), ())
     numbers = replace(
         entry,
         b1=sum(found.b1),
         size=found.size,
-        total_persistence=sum(each.total_persistence for each in bars) if bars else None,
-        resampled=next(iter(found.results.get("resampled", [])), ()),
+        total_persistence=sum(each.total_persistence or 0.0 for each in bars) if bars else None,
+        resampled=tuple(each.b1 for each in parts),
+        resampled_persistence=tuple(each.total_persistence for each in parts if each.total_persistence is not None),
     )
     if isinstance(score, str):
-        return replace(numbers, score=numbers.scored_by(score, normalize))
-    return replace(numbers, score=sum(each.value or 0.0 for each in bars))
+        return replace(
+            numbers,
+            score=numbers.scored_by(score, normalize),
+            resampled_scores=numbers.parts_scored_by(score, normalize),
+        )
+    return replace(
+        numbers,
+        score=sum(each.value or 0.0 for each in bars),
+        resampled_scores=tuple(each.value or 0.0 for each in parts),
+    )

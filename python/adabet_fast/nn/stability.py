@@ -5,19 +5,21 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 
 from adabet_fast.errors import InvalidInputError
 from adabet_fast.homology import betti1_batch
+from adabet_fast.nn._measure import PooledCloud
+from adabet_fast.nn.bars import Bars, BarSums
 from adabet_fast.nn.layers import label
 
 if TYPE_CHECKING:
-    from adabet_fast.nn._measure import PooledCloud
     from adabet_fast.nn.layers import Layer
     from adabet_fast.nn.scores import LayerScores
 
@@ -74,13 +76,20 @@ class Resampled:
         Of the draws.
     n_threads
         As in :func:`adabet_fast.betti1_batch`.
+    bars
+        Where the score is made of more than b1: measures the bars of a part.
     """
 
     parts: Resamples = "batches"
     seed: int = 0
     n_threads: int | None = None
+    bars: Bars | None = None
     name: str = "resampled"
-    needs_activations: bool = False
+
+    @property
+    def needs_activations(self) -> bool:
+        """Whether the score looks at them."""
+        return self.bars is not None and self.bars.needs_activations
 
     def __post_init__(self) -> None:
         if self.parts == "batches":
@@ -106,19 +115,28 @@ class Resampled:
         generator = np.random.default_rng(self.seed)
         return [np.sort(generator.integers(0, n, n)) for _ in range(self.parts)]
 
-    def __call__(self, layer: Layer, cloud: PooledCloud) -> tuple[int, ...]:
-        """Count the bars of each part."""
-        parts = [np.ascontiguousarray(cloud.distances[np.ix_(rows, rows)]) for rows in self.rows(cloud.batch_sizes)]
+    def __call__(self, layer: Layer, cloud: PooledCloud) -> tuple[BarSums, ...]:
+        """Measure the bars of each part."""
+        drawn = self.rows(cloud.batch_sizes)
+        parts = [np.ascontiguousarray(cloud.distances[np.ix_(rows, rows)]) for rows in drawn]
         dtype = "float64" if cloud.distances.dtype == np.float64 else "float32"
-        counts = betti1_batch(parts, distance_matrix=True, dtype=dtype, n_threads=self.n_threads)
-        return tuple(int(count) for count in counts)
+        if self.bars is None:
+            counts = betti1_batch(parts, distance_matrix=True, dtype=dtype, n_threads=self.n_threads)
+            return tuple(BarSums(int(count)) for count in counts)
+        points = cloud.activations
+        return tuple(
+            self.bars(
+                layer, PooledCloud(part, (len(part),), None if points is None else points[torch.from_numpy(rows)])
+            )
+            for part, rows in zip(parts, drawn, strict=True)
+        )
 
 
-def check_resamples(parts: Resamples, pooling: str, n_threads: int | None) -> Resampled:
+def check_resamples(parts: Resamples, pooling: str, n_threads: int | None, bars: Bars | None) -> Resampled:
     """Return the measure that ``resamples=`` asks for, or raise."""
     if pooling != "pool":
         raise InvalidInputError("resamples: parts of the samples are parts of one cloud; needs pooling='pool'")
-    return Resampled(parts, n_threads=n_threads)
+    return Resampled(parts, n_threads=n_threads, bars=bars)
 
 
 @dataclass(frozen=True)
@@ -160,15 +178,16 @@ def stability_of(scores: LayerScores) -> Stability:
     ranked = scores.ranked()
     if not ranked or any(len(layer.resampled) < 2 for layer in ranked):
         raise InvalidInputError("resamples: parts were not measured; give resamples= to score_layers")
-    how = scores.settings
-    if how.score not in ("adabet", "b1"):
-        raise InvalidInputError(f"score: parts carry b1 alone, which {how.score!r} is not made of; rescore by 'adabet'")
-    n_parts = len(ranked[0].resampled)
-    columns = [
-        [replace(layer, b1=layer.resampled[part]).scored_by(how.score, how.normalize) for layer in ranked]  # type: ignore[arg-type]
-        for part in range(n_parts)
-    ]
+    if not _parts_are_scored(scores):
+        raise InvalidInputError(
+            f"score: parts were not measured for {scores.settings.score!r}; give score= and resamples= to score_layers"
+        )
+    columns = list(zip(*(layer.resampled_scores for layer in ranked), strict=True))
     return compare([layer.score or 0.0 for layer in ranked], columns)
+
+
+def _parts_are_scored(scores: LayerScores) -> bool:
+    return all(layer.resampled and len(layer.resampled_scores) == len(layer.resampled) for layer in scores.ranked())
 
 
 def compare(whole: Sequence[float], parts: Sequence[Sequence[float]]) -> Stability:
@@ -205,10 +224,10 @@ def warn_if_flat(scores: LayerScores, candidates: Sequence[str], k: int) -> None
 
 def warn_if_unstable(scores: LayerScores) -> None:
     """Warn if parts of the samples were measured and rank the layers differently."""
-    if scores.settings.score not in ("adabet", "b1") or not all(layer.resampled for layer in scores.ranked()):
+    if not scores.ranked() or not _parts_are_scored(scores):
         return
-    found = stability_of(scores) if scores.ranked() else None
-    if found is None or found.is_stable:
+    found = stability_of(scores)
+    if found.is_stable:
         return
     warnings.warn(
         f"the ranking is unstable: {found}. Other samples would choose other layers. Give more samples (n_batches=, "

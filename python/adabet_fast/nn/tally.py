@@ -21,6 +21,7 @@ from adabet_fast.nn.activations import Order
 from adabet_fast.nn.cloud import samples_of
 from adabet_fast.nn.layers import Layer
 from adabet_fast.nn.memory import Meter
+from adabet_fast.nn.team import team_distances
 
 _SHELF_BYTES = 2**22
 
@@ -190,14 +191,12 @@ class Tally:
         """Compute distances on the points' own device; on the CPU where this build has no kernels for it."""
         if rows.device.type != "cpu":
             try:
-                made: NDArray[np.floating[Any]] = self._pairwise(rows).cpu().numpy()
+                made: NDArray[np.floating[Any]] = pairwise_distances(rows, dtype=self.engine.dtype).cpu().numpy()
             except BackendUnavailableError:
-                return self._pairwise(rows.cpu()).numpy()  # type: ignore[no-any-return]
-            return made
-        return self._pairwise(rows).numpy()  # type: ignore[no-any-return]
-
-    def _pairwise(self, rows: torch.Tensor) -> Any:
-        return pairwise_distances(rows, dtype=self.engine.dtype, n_threads=self.engine.n_threads)
+                rows = rows.cpu()
+            else:
+                return made
+        return team_distances(rows, self.engine.dtype, self.engine.n_threads)
 
 
 class _Shelf:
