@@ -10,6 +10,7 @@ Flow<Real>::Flow(const Filtration<Real>& filtration, const Births<Real>& births,
 
 template <class Real>
 void Flow<Real>::push(const RankedEdge<Real>& edge) {
+    steps_.prefetch(edge.edge());
     heap_.push_back(edge);
     std::push_heap(heap_.begin(), heap_.end());
 }
