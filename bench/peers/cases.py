@@ -24,7 +24,7 @@ GROUPS: dict[str, list[str]] = {
     "wide": ["gauss_d100000_n40"],
     "graph": ["knn30_n20000"],
 }
-"""`memory`: clouds of 4,000 points, which count as large ones as well."""
+"""`memory`: clouds of 4,000 points, of which the bytes count and not the times: one run tells."""
 
 
 def split(name: str) -> tuple[str, float]:
@@ -45,7 +45,7 @@ def points(name: str) -> int:
 
 
 def group_of(name: str) -> str:
-    """By which claim a cloud is judged: large, small, batch, wide or graph."""
+    """By which claim a cloud is judged: large, small, batch, wide, graph or memory."""
     if name.startswith("batch"):
         return "batch"
     if name.startswith(("knn", "geometric", "neighbours")):
@@ -53,6 +53,8 @@ def group_of(name: str) -> str:
     if name.startswith(("random", "nonmetric")):
         return "random"
     n = points(name)
+    if name in GROUPS["memory"]:
+        return "memory"
     return "large" if n >= 1000 else "small" if n >= 100 else "wide"
 
 
