@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from adabet_fast.nn import score_layers
+from adabet_fast.nn import score_layers, select_layers
 from adabet_fast.nn import scoring as scoring_module
 from adabet_fast.nn.tally import Tally
 from tests.nn.networks import images, mlp, resnet, state_of, vectors
@@ -45,6 +45,28 @@ def select(rank: int, size: int, **how: Any) -> dict[str, Any]:
         "pooling": how.get("pooling", "pool"),
         "measured": len(Counting.names),
         "unchanged": state_of(model) == before,
+    }
+
+
+def choices(rank: int, size: int) -> dict[str, Any]:
+    """Channels and budgets: batches differ from rank to rank, the choice must not."""
+    model, batches = resnet(), images(6)
+    before = state_of(model)
+    share = 6 // size
+    own = batches[rank * share : (rank + 1) * share]
+    cut = select_layers(model, own, k=5, n_batches=None, unit="block", rho_channel=0.4)
+    unchanged = state_of(model) == before
+    budget = select_layers(model, own, n_batches=None, budget_bytes=45_000, train_batch=batches[0][: 8 - rank])
+    wrong = message_of(
+        lambda: select_layers(model, own, budget_bytes=45_000, always_train=None if rank else "nothing like this")
+    )
+    apart = cut.with_channels(model, own, 0.4, ranks="own")
+    return {
+        "channels": cut.to_json(),
+        "budget": budget.to_json(),
+        "unchanged": unchanged,
+        "wrong": wrong,
+        "apart": {name: choice.b1 for name, choice in apart.channels.items()},
     }
 
 
@@ -134,6 +156,8 @@ def run_task(task: str, rank: int, size: int) -> dict[str, Any]:
         return errors(rank)
     if task == "wrapped":
         return wrapped(rank)
+    if task == "choices":
+        return choices(rank, size)
     if task == "uneven":
         batches = images(4)
         return select(rank, size, own=[batches[0], batches[1][:5], batches[2]] if rank == 0 else batches[3:])

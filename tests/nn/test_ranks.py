@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from adabet_fast.nn import LayerScores, Selection, score_layers
+from adabet_fast.nn import LayerScores, Selection, score_layers, select_layers
 from tests.nn.networks import images, resnet
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +25,7 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """Run rank_tasks.py in so many processes; give what each of them wrote down."""
     size: int = request.param
     folder = tmp_path_factory.mktemp("ranks")
-    tasks = [*WAYS, *(["uneven", "errors", "wrapped"] if size == 2 else [])]
+    tasks = [*WAYS, "choices", *(["uneven", "errors", "wrapped"] if size == 2 else [])]
     command = [sys.executable, "-W", "error::UserWarning", "-m", "tests.nn.rank_tasks", str(folder)]
     processes = [
         subprocess.Popen(
@@ -79,6 +79,25 @@ def test_all_ranks_get_the_selection_of_all_samples(told: list[dict[str, Any]], 
         assert sum(measured) == 11, "each layer is measured on one rank"
         assert max(measured) - min(measured) <= 1 + use.groups
     assert all(each["unchanged"] for each in told)
+
+
+@two_and_three
+def test_channels_and_budgets_are_the_same_on_all_ranks(told: list[dict[str, Any]]) -> None:
+    size, told = len(told), [each["choices"] for each in told]
+    for kind in ("channels", "budget"):
+        assert len({each[kind] for each in told}) == 1, "the same to the letter on every rank"
+    cut = Selection.from_json(told[0]["channels"])
+    alone = select_layers(resnet(), images(6), k=5, n_batches=None, unit="block", rho_channel=0.4)
+    assert cut.channels == alone.channels
+    assert len(cut.channels) > 2
+    for rank, each in enumerate(told):
+        own = images(6)[rank * (6 // size) : (rank + 1) * (6 // size)]
+        expected = alone.with_channels(resnet(), own, 0.4)
+        assert each["apart"] == {name: list(choice.b1) for name, choice in expected.channels.items()}
+        assert each["unchanged"]
+        assert "nothing like this" in each["wrong"]
+    budget = select_layers(resnet(), images(6), n_batches=None, budget_bytes=45_000)
+    assert Selection.from_json(told[0]["budget"]).budget == budget.budget
 
 
 @two

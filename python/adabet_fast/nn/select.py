@@ -13,7 +13,7 @@ from adabet_fast.nn.batches import Forward, take_batches
 from adabet_fast.nn.criteria import Normalize, Pooling, ScoreFunction, ScoreName, Unit
 from adabet_fast.nn.guard import random_states_kept
 from adabet_fast.nn.memory import MemoryWay
-from adabet_fast.nn.ranks import RanksChoice
+from adabet_fast.nn.ranks import Ranks, RanksChoice, find_ranks
 from adabet_fast.nn.scoring import score_layers
 from adabet_fast.nn.selection import Rounding, Selection
 from adabet_fast.nn.stability import Resamples
@@ -79,7 +79,8 @@ def select_layers(
         Train only this share of the output channels of each chosen convolution and linear layer; see
         :meth:`Selection.with_channels`.
     train_batch
-        For a budget: a batch of the size that will be trained on; the first of ``batches`` if None.
+        For a budget: a batch of the size that will be trained on; the first of ``batches`` if None. Of several ranks
+        that of the first counts.
     step, optimizer
         For a budget: as in :meth:`LayerScores.select`.
     n_batches, score, normalize, pooling, unit, resamples, forward, reduce, mask, sample_axis, n_samples
@@ -146,21 +147,29 @@ def select_layers(
         backend=backend,
         n_threads=n_threads,
     )
-    selection = scores.select(
-        rho,
-        k=k,
-        budget_bytes=budget_bytes,
-        budget_flops=budget_flops,
-        rounding=rounding,
-        always_train=always_train,
-        include=include,
-        exclude=exclude,
-        model=model if budgeted else None,
-        batch=(next(iter(batches)) if train_batch is None else train_batch) if budgeted else None,
-        step=step,
-        forward=forward,
-        optimizer=optimizer,
-    )
+    group = find_ranks(ranks) if budgeted else Ranks()
+    try:
+        with group.together():
+            made = scores.select(
+                rho,
+                k=k,
+                budget_bytes=budget_bytes,
+                budget_flops=budget_flops,
+                rounding=rounding,
+                always_train=always_train,
+                include=include,
+                exclude=exclude,
+                model=model if budgeted else None,
+                batch=(next(iter(batches)) if train_batch is None else train_batch) if budgeted else None,
+                step=step,
+                forward=forward,
+                optimizer=optimizer,
+            )
+        selection: Selection = group.gather(made)[
+            0
+        ]  # batches may differ from rank to rank, and with them what a step costs
+    finally:
+        group.close()
     if rho_channel is None:
         return selection
     return selection.with_channels(
@@ -171,6 +180,8 @@ def select_layers(
         forward=forward,
         mask=mask,
         sample_axis=sample_axis,
+        n_samples=n_samples,
+        ranks=ranks,
         dtype=dtype,
         n_threads=n_threads,
     )

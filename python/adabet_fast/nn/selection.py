@@ -223,8 +223,8 @@ class Selection(Shown):
         rho_channel
             The share of each layer's channels that is trained, rounded up.
         **how
-            ``n_batches``, ``forward``, ``mask``, ``sample_axis``, ``dtype``, ``n_threads`` as in
-            :func:`adabet_fast.nn.score_layers`.
+            ``n_batches``, ``forward``, ``mask``, ``sample_axis``, ``n_samples``, ``ranks``, ``dtype``, ``n_threads`` as
+            in :func:`adabet_fast.nn.score_layers`; under ``torch.distributed`` the samples of all ranks count.
 
         Returns
         -------
