@@ -66,12 +66,18 @@ def choose(
     always, reason = find_always_train(scores, always_train)
     names = [layer.name for layer in scores.ranked() if layer.name not in always]
     candidates = kept(names, wish.include, wish.exclude)
+    if not scores.ranked() and not (wish.rho == 0 or wish.k == 0):
+        why = "; ".join(f"'{label(layer.name)}': {layer.status}" for layer in scores.layers[:3])
+        raise InvalidInputError(f"model: none of its {len(scores)} layers could be scored: {why}")
     if names and not candidates:
         raise InvalidInputError(f"include: no scored layer is left of {len(names)} by include and exclude")
     if wish.budget_bytes is not None or wish.budget_flops is not None:
         if model is None or tracer is None:
             raise InvalidInputError("model: a budget needs the model and a batch; give model= and batch=")
-        return _within(scores, wish, candidates, always, reason, model, tracer, optimizer)
+        selection = _within(scores, wish, candidates, always, reason, model, tracer, optimizer)
+        warn_if_flat(scores, candidates, len(selection.layers))
+        warn_if_unstable(scores)
+        return selection
     if wish.k is not None:
         k = wish.k
         if k > len(candidates):

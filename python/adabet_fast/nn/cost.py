@@ -79,6 +79,8 @@ def training_cost(model: nn.Module, step: Callable[[], torch.Tensor], optimizer:
         with torch.enable_grad():
             with saved_storages(_own_tensors(model)) as saved:
                 loss = step()
+            if not isinstance(loss, torch.Tensor):
+                raise InvalidInputError(f"step: expected the loss, a tensor, got a {type(loss).__name__}")
             if not loss.requires_grad:
                 raise InvalidInputError("step: returned a loss that depends on no trained parameter")
             loss.backward()  # type: ignore[no-untyped-call]
@@ -87,9 +89,20 @@ def training_cost(model: nn.Module, step: Callable[[], torch.Tensor], optimizer:
         without = tuple(name for name, parameter in named if parameter.requires_grad and parameter.grad is None)
         gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
         gradient_bytes = sum(_total(gradients).values())
-        optimizer.step()
+        take_step(optimizer)
         optimizer_bytes = sum(_total(_tensors(optimizer.state)).values())
     return TrainingCost(sum(saved.values()), gradient_bytes, optimizer_bytes, without)
+
+
+def take_step(optimizer: torch.optim.Optimizer) -> None:
+    """Take one step, or raise if the optimizer runs the model itself, as LBFGS does."""
+    try:
+        optimizer.step()
+    except TypeError as error:
+        raise InvalidInputError(
+            f"optimizer: {type(optimizer).__name__} takes no step from gradients alone ({error}), so its state "
+            "cannot be measured"
+        ) from error
 
 
 @contextmanager

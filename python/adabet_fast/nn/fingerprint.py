@@ -70,6 +70,11 @@ class Fingerprint:
         return cls(shapes)
 
     @property
+    def is_cut(self) -> bool:
+        """Whether channels are cut from some layer: then it has parameters that the model itself does not know."""
+        return any(name.rpartition(".")[2].startswith("adabet_") for name in self.parameters)
+
+    @property
     def digest(self) -> str:
         """SHA-256 of the fingerprint, in hexadecimal."""
         return hashlib.sha256(json.dumps(self.to_dict()).encode()).hexdigest()
@@ -106,6 +111,10 @@ class Fingerprint:
         found = Fingerprint.of(model)
         if found == self:
             return
+        if found.is_cut:
+            raise InvalidInputError(
+                "model: a selection is applied to it that trains channels as parameters of their own; undo it first"
+            )
         differences = []
         for name in [*self.parameters, *(name for name in found.parameters if name not in self.parameters)]:
             expected, got = self.parameters.get(name), found.parameters.get(name)

@@ -11,6 +11,7 @@ from torch import nn
 from adabet_fast.nn.batches import Forward
 from adabet_fast.nn.channels import ChannelForm
 from adabet_fast.nn.cost import TrainingCost, training_cost
+from adabet_fast.nn.fingerprint import Fingerprint
 from adabet_fast.nn.freeze import is_frozen
 from adabet_fast.nn.layers import check_model
 from adabet_fast.nn.stability import Drift, drift_between
@@ -45,6 +46,8 @@ def drift_of(selection: Selection, model: nn.Module, new_batches: Iterable[Any],
     """Score a selection's layers on new data and compare; see :meth:`Selection.drift`."""
     from adabet_fast.nn.scoring import score_layers
 
+    if not Fingerprint.of(model).is_cut:
+        selection.scores.fingerprint.check(model, "this selection")
     settings = selection.scores.settings
     same = {
         "score": settings.score,

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from adabet_fast.errors import InvalidInputError
 from adabet_fast.nn.batches import Forward, prepare, tensors_of, to_device
-from adabet_fast.nn.cost import saved_storages, strided_parts
+from adabet_fast.nn.cost import saved_storages, strided_parts, take_step
 from adabet_fast.nn.fakes import on_fakes
 from adabet_fast.nn.freeze import moving_modules
 from adabet_fast.nn.guard import random_states_kept
@@ -117,7 +117,14 @@ def loss_of(
             raise InvalidInputError(f"step: expected a callable on (model, batch) or None, got {step!r}")
         device = next(model.parameters()).device
         given, chosen = to_device(batch, device), step
-        return lambda network: chosen(network, given)
+
+        def checked(network: nn.Module) -> torch.Tensor:
+            value = chosen(network, given)
+            if not isinstance(value, torch.Tensor):
+                raise InvalidInputError(f"step: expected the loss, a tensor, got a {type(value).__name__}")
+            return value
+
+        return checked
     call = prepare(model, batch, index=0, forward=forward, sample_axis=sample_axis)
 
     def summed(network: nn.Module) -> torch.Tensor:
@@ -199,7 +206,7 @@ def optimizer_state_bytes(parameters: Collection[torch.Tensor], optimizer: Optim
             stand_in = nn.Parameter(torch.zeros_like(parameter, requires_grad=False))
             stand_in.grad = torch.zeros_like(stand_in)
             made = optimizer([stand_in])
-            made.step()
+            take_step(made)
             parts = [part for tensor in tensors_of(made.state[stand_in]) for part in strided_parts(tensor)]
             sizes[key] = sum(
                 {part.untyped_storage()._cdata: part.untyped_storage().nbytes() for part in parts}.values()
