@@ -123,4 +123,23 @@ HeldDistances<Real> Input::distances(Metric metric, const Execution& execution, 
 template HeldDistances<float> Input::distances(Metric, const Execution&, PlanChoice, bool) const;
 template HeldDistances<double> Input::distances(Metric, const Execution&, PlanChoice, bool) const;
 
+std::vector<Input> read_clouds(const py::object& xs, bool distance_matrix) {
+    std::vector<Input> inputs;
+    if (!py::isinstance<py::list>(xs)) {
+        const ArrayView stack = view_array(xs);
+        if (stack.ndim == 1 || (stack.ndim == 2 && !distance_matrix))
+            throw InvalidInput("xs must have 3 axes (b, n, d)");
+        for (std::size_t i = 0; i < stack.shape[0]; ++i) inputs.emplace_back(stack.at(i), distance_matrix);
+        return inputs;
+    }
+    for (const py::handle x : xs) {
+        try {
+            inputs.emplace_back(py::reinterpret_borrow<py::object>(x), distance_matrix);
+        } catch (const InvalidInput& e) {
+            throw InvalidInput("cloud " + std::to_string(inputs.size()) + ": " + e.what());
+        }
+    }
+    return inputs;
+}
+
 }  // namespace adabet::bindings

@@ -48,6 +48,9 @@ private:
     std::size_t n_ = 0;
 };
 
+/// The clouds (or matrices) of a stack, or of a list: what one of a list is refused for begins with its index.
+[[nodiscard]] std::vector<Input> read_clouds(const pybind11::object& xs, bool distance_matrix);
+
 /// Bytes of a square distance matrix. Saturates.
 [[nodiscard]] std::size_t square_bytes(std::size_t n, std::size_t real_size);
 

@@ -108,12 +108,21 @@ Real distance_of_pair(const PackSource& source, Metric metric, std::size_t i, st
 
 template <class Real>
 void write_block(const PackSource& source, Metric metric, const double* sums, std::size_t ld_sums,
-                 const BlockOutput<Real>& block) {
+                 const PairBlock& block, const DistanceOutput<Real>& out) {
     const bool diagonal = block.first_a == block.first_b;
+    if (out.form == MatrixForm::condensed) {
+        for (std::size_t i = 0; i < block.n_a; ++i) {
+            const std::size_t row = block.first_a + i;
+            const std::size_t j = diagonal ? i + 1 : 0;
+            if (j < block.n_b)
+                distances_of_row(source, metric, row, block.first_b + j, sums + i * ld_sums + j, block.n_b - j,
+                                 out.at(row, block.first_b + j));
+        }
+        return;
+    }
     Tile<Real> tile;
     if (diagonal)
-        for (std::size_t i = 0; i < block.n_a; ++i)
-            block.out[(block.first_a + i) * block.stride + block.first_a + i] = Real{0};
+        for (std::size_t i = 0; i < block.n_a; ++i) *out.at(block.first_a + i, block.first_a + i) = Real{0};
     for (std::size_t i0 = 0; i0 < block.n_a; i0 += tile_rows) {
         const std::size_t end_i = std::min(i0 + tile_rows, block.n_a);
         for (std::size_t j0 = diagonal ? i0 : 0; j0 < block.n_b; j0 += tile_columns) {
@@ -125,10 +134,10 @@ void write_block(const PackSource& source, Metric metric, const double* sums, st
                 Real* to = tile[i - i0].data() + (begin_j - j0);
                 distances_of_row(source, metric, row, block.first_b + begin_j, sums + i * ld_sums + begin_j,
                                  end_j - begin_j, to);
-                std::copy_n(to, end_j - begin_j, block.out + row * block.stride + block.first_b + begin_j);
+                std::copy_n(to, end_j - begin_j, out.at(row, block.first_b + begin_j));
             }
             for (std::size_t j = j0; j < end_j; ++j) {
-                Real* mirrored = block.out + (block.first_b + j) * block.stride + block.first_a;
+                Real* mirrored = out.at(block.first_b + j, block.first_a);
                 const std::size_t last_i = diagonal ? std::min(end_i, j) : end_i;
                 for (std::size_t i = i0; i < last_i; ++i) mirrored[i] = tile[i - i0][j - j0];
             }
@@ -136,8 +145,10 @@ void write_block(const PackSource& source, Metric metric, const double* sums, st
     }
 }
 
-template void write_block<float>(const PackSource&, Metric, const double*, std::size_t, const BlockOutput<float>&);
-template void write_block<double>(const PackSource&, Metric, const double*, std::size_t, const BlockOutput<double>&);
+template void write_block(const PackSource&, Metric, const double*, std::size_t, const PairBlock&,
+                          const DistanceOutput<float>&);
+template void write_block(const PackSource&, Metric, const double*, std::size_t, const PairBlock&,
+                          const DistanceOutput<double>&);
 template void distances_of_row(const PackSource&, Metric, std::size_t, std::size_t, const double*, std::size_t, float*);
 template void distances_of_row(const PackSource&, Metric, std::size_t, std::size_t, const double*, std::size_t,
                                double*);

@@ -2,28 +2,26 @@
 
 #include <cstddef>
 
+#include "adabet/metric/distance_output.hpp"
 #include "adabet/metric/metrics.hpp"
 #include "adabet/metric/pairwise.hpp"
 #include "adabet/metric/panel.hpp"
 
 namespace adabet {
 
-/// Where a block of pairs ends up.
-template <class Real>
-struct BlockOutput {
-    Real* out;
-    std::size_t stride;
+/// The pairs of points [first_a, first_a + n_a) and [first_b, first_b + n_b); where both begin at one point, those i < j.
+struct PairBlock {
     std::size_t first_a;
     std::size_t first_b;
     std::size_t n_a;
     std::size_t n_b;
 };
 
-/// Sums to distances, written into both triangles (first_a == first_b: a diagonal block, of which i < j counts).
+/// Sums to distances, written to wherever the output has a place for them.
 /// Throws InvalidInput where a distance overflows Real.
 template <class Real>
 void write_block(const PackSource& source, Metric metric, const double* sums, std::size_t ld_sums,
-                 const BlockOutput<Real>& block);
+                 const PairBlock& block, const DistanceOutput<Real>& out);
 
 /// Sums to the distances of point i to the points from `first` on. Throws InvalidInput where one overflows Real.
 template <class Real>

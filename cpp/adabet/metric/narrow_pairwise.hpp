@@ -1,5 +1,6 @@
 #pragma once
 
+#include "adabet/metric/distance_output.hpp"
 #include "adabet/metric/pairwise_plan.hpp"
 #include "adabet/metric/point_tiles.hpp"
 
@@ -7,7 +8,7 @@ namespace adabet {
 
 /// All distances of points with 1 to 64 coordinates: tiles above the diagonal, each mirrored while it is in cache.
 template <class Real>
-void narrow_pairwise(Isa isa, const PointCloud& points, Metric metric, const PairwisePlan& plan, Real* out,
-                     std::size_t stride, std::span<const Vertex> order, const Execution& execution);
+void narrow_pairwise(Isa isa, const PointCloud& points, Metric metric, const PairwisePlan& plan,
+                     const DistanceOutput<Real>& out, std::span<const Vertex> order, const Execution& execution);
 
 }  // namespace adabet

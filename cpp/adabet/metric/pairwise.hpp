@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "adabet/execution.hpp"
+#include "adabet/metric/distance_output.hpp"
 #include "adabet/metric/point_cloud.hpp"
 #include "adabet/types.hpp"
 
@@ -26,8 +27,24 @@ template <class Real>
 void pairwise_distances(const PointCloud& points, Metric metric, Real* out, std::size_t stride,
                         const Execution& execution, std::span<const Vertex> order = {});
 
-/// Bytes of working memory that the call above takes at most.
+/// The same, in either form: `out.n` are the cloud's points, all of them.
+template <class Real>
+void pairwise_distances(const PointCloud& points, Metric metric, const DistanceOutput<Real>& out,
+                        const Execution& execution);
+
+/// Bytes of working memory that a call above takes at most.
 [[nodiscard]] std::size_t pairwise_distances_bytes(const PointCloud& points, Metric metric, std::size_t real_size,
                                                    int n_threads);
+
+/// The same for many clouds in one call, each into outs[i], which has entries_of(form, n) entries: many clouds, or small
+/// ones, a thread each, in scratch that is kept from one to the next; few large ones in turn, all threads in each.
+/// What a cloud is refused for begins with its index: "cloud 3: ...".
+template <class Real>
+void pairwise_distances_batch(std::span<const PointCloud> clouds, Metric metric, MatrixForm form,
+                              std::span<Real* const> outs, const Execution& execution);
+
+/// Bytes of working memory that the call above takes at most.
+[[nodiscard]] std::size_t pairwise_distances_batch_bytes(std::span<const PointCloud> clouds, Metric metric,
+                                                         std::size_t real_size, int n_threads);
 
 }  // namespace adabet

@@ -28,16 +28,22 @@ bool sums_in_float(const PointCloud& points, Metric metric, std::size_t real_siz
     return squares && !chain::is_narrow(points.d) && real_size == sizeof(float) && fits_float(points.scalar);
 }
 
+double differences_of(const PointCloud& points) {
+    const auto n = static_cast<double>(points.n);
+    return 0.5 * n * n * static_cast<double>(points.d);
+}
+
+int worthwhile_threads(double differences, int n_threads) {
+    return std::min(std::max(1, n_threads), static_cast<int>(std::min(differences / worth_a_thread, 1e6)) + 1);
+}
+
 PairwisePlan plan_pairwise(const PointCloud& points, Metric metric, std::size_t real_size, int n_threads) {
     PairwisePlan plan;
     if (points.n == 0 || points.d == 0) return plan;
     plan.narrow = chain::is_narrow(points.d);
     plan.in_float = sums_in_float(points, metric, real_size);
 
-    const auto n = static_cast<double>(points.n);
-    const double work = 0.5 * n * n * static_cast<double>(points.d);
-    const auto wanted = static_cast<std::size_t>(std::max(1, n_threads));
-    const std::size_t threads = std::min(wanted, static_cast<std::size_t>(std::min(work / worth_a_thread, 1e6)) + 1);
+    const auto threads = static_cast<std::size_t>(worthwhile_threads(differences_of(points), n_threads));
 
     const std::size_t groups = chain::n_groups(points.d);
     plan.by_groups = !plan.narrow && threads > 1 && points.n <= most_rows_by_groups && groups >= 2 * threads;

@@ -22,6 +22,8 @@ struct PairwisePlan {
     std::size_t n_sums = 1;          ///< two where groups are added up
     std::size_t n_partials = 0;      ///< blocks of sums kept until all groups are there
     std::size_t bytes = 0;           ///< of working memory, all of it
+
+    friend bool operator==(const PairwisePlan&, const PairwisePlan&) = default;
 };
 
 /// True for the metrics whose rows are normalised first.
@@ -33,6 +35,12 @@ struct PairwisePlan {
 [[nodiscard]] bool sums_in_float(const PointCloud& points, Metric metric, std::size_t real_size);
 
 [[nodiscard]] PairwisePlan plan_pairwise(const PointCloud& points, Metric metric, std::size_t real_size, int n_threads);
+
+/// Coordinate differences that a cloud's distances take.
+[[nodiscard]] double differences_of(const PointCloud& points);
+
+/// Of so many threads those that are worth starting for that many coordinate differences.
+[[nodiscard]] int worthwhile_threads(double differences, int n_threads);
 
 /// The blocks (first, second) of a task, first <= second, counted along rows of the upper triangle.
 struct BlockPair {

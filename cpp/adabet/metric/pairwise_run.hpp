@@ -1,0 +1,157 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
+#include "adabet/execution.hpp"
+#include "adabet/metric/chain.hpp"
+#include "adabet/metric/core_kernels.hpp"
+#include "adabet/metric/epilog.hpp"
+#include "adabet/metric/float_mode.hpp"
+#include "adabet/metric/kernels.hpp"
+#include "adabet/metric/pairwise.hpp"
+#include "adabet/metric/pairwise_plan.hpp"
+#include "adabet/metric/panel.hpp"
+
+namespace adabet {
+
+/// Clouds of one shape with more than 64 coordinates, one after another, in the same scratch. T is what coordinates are
+/// held in.
+template <class T, class Real>
+class PairwiseRun {
+public:
+    PairwiseRun(const PairwisePlan& plan, Metric metric, MemoryBudget& budget)
+        : plan_(plan), metric_(metric), partials_(make_buffer<double>(budget, plan.n_partials * plan.sums)) {
+        const auto workers = static_cast<std::size_t>(plan.workers);
+        panels_.reserve(workers * plan.n_panels);
+        for (std::size_t k = 0; k < workers * plan.n_panels; ++k) panels_.emplace_back(plan, budget);
+        sums_.reserve(workers * plan.n_sums);
+        for (std::size_t k = 0; k < workers * plan.n_sums; ++k)
+            sums_.push_back(make_buffer<double>(budget, plan.sums));
+    }
+
+    [[nodiscard]] const PairwisePlan& plan() const { return plan_; }
+
+    void run(const PackSource& source, const DistanceOutput<Real>& out, const Execution& execution) {
+        const Execution part{.budget = execution.budget,
+                             .n_threads = plan_.workers,
+                             .checkpoint = execution.checkpoint,
+                             .lender = execution.lender};
+        parallel_for(part, plan_.n_tasks, [&](std::size_t task, int worker, const Execution& own) {
+            const PlainFloatMode mode;
+            const auto w = static_cast<std::size_t>(worker);
+            if (plan_.by_groups) {
+                group_of_all_pairs(source, task, w, own);
+            } else {
+                const BlockPair pair = block_pair(task, plan_.n_blocks);
+                write(source, pair, block_of_pairs(source, pair, w, own), out);
+            }
+        });
+        if (!plan_.by_groups) return;
+        const PlainFloatMode mode;
+        double* const sums = partials_.data();
+        for (std::size_t group = 1; group < plan_.n_tasks; ++group)
+            join_into(metric_, sums, sums + group * plan_.sums, plan_.sums);
+        write(source, {.first = 0, .second = 0}, sums, out);
+    }
+
+private:
+    [[nodiscard]] std::size_t rows_of(const PackSource& source, std::size_t block) const {
+        return std::min(plan_.block, source.n() - block * plan_.block);
+    }
+
+    void write(const PackSource& source, const BlockPair& pair, const double* sums, const DistanceOutput<Real>& out) {
+        const PairBlock block{.first_a = pair.first * plan_.block,
+                              .first_b = pair.second * plan_.block,
+                              .n_a = rows_of(source, pair.first),
+                              .n_b = rows_of(source, pair.second)};
+        write_block(source, metric_, sums, plan_.block, block, out);
+    }
+
+    // NOLINTNEXTLINE(readability-non-const-parameter): written to through the block, whose type depends on T
+    void add_chunk(const PackSource& source, double* sums, const Panel<T>& a, std::size_t n_a, const Panel<T>& b,
+                   std::size_t n_b, std::size_t chunk, const Ahead& ahead) {
+        ChunkBlock<T> block{.a = a.values(),
+                            .b = b.values(),
+                            .n_a = n_a,
+                            .n_b = n_b,
+                            .ld = a.ld(),
+                            .steps = chain::steps_of(chain::columns_of(chunk, source.points.d)),
+                            .marks_a = a.marks(),
+                            .marks_b = b.marks(),
+                            .diagonal = &a == &b,
+                            .sums = nullptr,
+                            .ld_sums = plan_.block,
+                            .ahead = ahead};
+        block.sums = sums;
+        if constexpr (sizeof(T) == sizeof(float)) {
+            source.table.chunk_of_squares_float(block);
+        } else {
+            core_of(source.table, metric_).chunk(block);
+        }
+    }
+
+    /// What packing that chunk will read, where rows are contiguous and there is one.
+    [[nodiscard]] static Ahead rows_ahead(const PackSource& source, std::size_t first, std::size_t count,
+                                          std::size_t chunk) {
+        const PointCloud& points = source.points;
+        if (points.coordinate_stride != 1 || !source.order.as_they_stand() || chunk >= chain::n_chunks(points.d))
+            return {};
+        const std::size_t element = size_of(points.scalar);
+        return {.first = static_cast<const unsigned char*>(address_of(points, first, chunk * chain::chunk_columns)),
+                .row_bytes = points.point_stride * static_cast<std::ptrdiff_t>(element),
+                .bytes = chain::columns_of(chunk, points.d) * element,
+                .rows = count};
+    }
+
+    /// The sums of one group of chunks for all pairs.
+    void group_of_all_pairs(const PackSource& source, std::size_t group, std::size_t worker, const Execution& own) {
+        const std::size_t n = source.n();
+        double* const sums = partials_.data() + group * plan_.sums;
+        std::fill_n(sums, plan_.sums, 0.0);
+        const std::size_t first = group * chain::chunks_per_group;
+        const std::size_t last = std::min(first + chain::chunks_per_group, chain::n_chunks(source.points.d));
+        Panel<T>& panel = panels_[worker * plan_.n_panels];
+        for (std::size_t chunk = first; chunk < last; ++chunk) {
+            panel.pack_chunk(source, 0, n, chunk);
+            add_chunk(source, sums, panel, n, panel, n, chunk, rows_ahead(source, 0, n, chunk + 1));
+            own.check();
+        }
+    }
+
+    /// The sums of one block of pairs, all columns.
+    const double* block_of_pairs(const PackSource& source, const BlockPair& pair, std::size_t worker,
+                                 const Execution& own) {
+        const bool diagonal = pair.first == pair.second;
+        Panel<T>& a = panels_[worker * plan_.n_panels];
+        Panel<T>& b = diagonal ? a : panels_[worker * plan_.n_panels + 1];
+        double* sums = sums_[worker * plan_.n_sums].data();
+        const std::size_t n_a = rows_of(source, pair.first);
+        const std::size_t n_b = rows_of(source, pair.second);
+        const std::size_t chunks = chain::n_chunks(source.points.d);
+        std::fill_n(sums, plan_.sums, 0.0);
+        for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
+            const std::size_t in_group = chunk % chain::chunks_per_group;
+            const bool first_group = chunk < chain::chunks_per_group;
+            double* group = first_group ? sums : sums_[worker * plan_.n_sums + 1].data();
+            if (!first_group && in_group == 0) std::fill_n(group, plan_.sums, 0.0);
+            a.pack_chunk(source, pair.first * plan_.block, n_a, chunk);
+            if (!diagonal) b.pack_chunk(source, pair.second * plan_.block, n_b, chunk);
+            add_chunk(source, group, a, n_a, b, n_b, chunk,
+                      rows_ahead(source, pair.first * plan_.block, n_a, chunk + 1));
+            const bool group_ends = in_group + 1 == chain::chunks_per_group || chunk + 1 == chunks;
+            if (!first_group && group_ends) join_into(metric_, sums, group, plan_.sums);
+            own.check();
+        }
+        return sums;
+    }
+
+    PairwisePlan plan_;
+    Metric metric_;
+    Buffer<double> partials_;
+    std::vector<Panel<T>> panels_;
+    std::vector<Buffer<double>> sums_;
+};
+
+}  // namespace adabet
