@@ -22,7 +22,7 @@ from adabet_fast._backends import backends
 from adabet_fast._drop_in import Rips, correlation_to_distance, lower_star_img, ripser
 from adabet_fast._plan import MemoryPlan, estimate_memory
 from adabet_fast.barcode import Barcode
-from adabet_fast.distances import pairwise_distances
+from adabet_fast.distances import pairwise_distances, pairwise_distances_batch
 from adabet_fast.errors import BackendUnavailableError, CrossCheckError, InvalidInputError, MemoryBudgetError
 from adabet_fast.homology import betti1, betti1_batch, h1
 
@@ -54,6 +54,7 @@ __all__ = [
     "h1",
     "lower_star_img",
     "pairwise_distances",
+    "pairwise_distances_batch",
     "print_trainable_parameters",
     "ripser",
     "score_layers",

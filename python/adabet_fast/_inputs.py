@@ -68,14 +68,14 @@ def as_matrix(x: Any, name: str = "x") -> Any:
     return x
 
 
-def as_stack(xs: Any, distance_matrix: bool) -> Any:
+def as_stack(xs: Any, distance_matrix: bool, for_one: str = "betti1") -> Any:
     """Many clouds as one 3-D array (2-D for condensed matrices), or as a list of what the functions above give."""
     if isinstance(xs, np.ndarray) or (hasattr(xs, "__dlpack__") and not _is_scipy_sparse(xs)):
         xs = as_array(xs, "xs")
         shape = _shape(xs)
         if len(shape) < (2 if distance_matrix else 3) or (distance_matrix and len(shape) > 3):
             expected = "(b, n, n), or condensed (b, m)" if distance_matrix else "(b, n, d)"
-            raise InvalidInputError(f"xs has shape {shape}, expected a stack {expected}; one cloud goes to betti1")
+            raise InvalidInputError(f"xs has shape {shape}, expected a stack {expected}; one cloud goes to {for_one}")
         return _reshape(xs, (*shape[:2], math.prod(shape[2:])), "xs") if len(shape) > 3 else xs
     if isinstance(xs, (str, bytes, Mapping)) or not isinstance(xs, Iterable) or _is_scipy_sparse(xs):
         raise InvalidInputError(f"xs is {_kind(xs)}, expected a stack (b, n, d) or a list of clouds")

@@ -1,13 +1,15 @@
-"""Pairwise distances of a point cloud, by direct differences."""
+"""Pairwise distances of point clouds, by direct differences."""
 
 from __future__ import annotations
 
 import sys
 from typing import Any
 
+import numpy as np
+
 from adabet_fast import _core, _cuda
 from adabet_fast._backends import resolve_backend
-from adabet_fast._inputs import as_points
+from adabet_fast._inputs import as_points, as_stack
 from adabet_fast._memory import resolve_budget
 from adabet_fast._options import check_dtype, check_flag, check_metric
 from adabet_fast._threads import resolve_threads
@@ -33,7 +35,8 @@ def pairwise_distances(
     Parameters
     ----------
     x : array_like of shape (n, ...)
-        n points, flattened from axis 1: NumPy, anything with ``__dlpack__`` on the CPU or a CUDA GPU (torch, also
+        n points, flattened from axis 1 (a stack of b clouds would be read as b points: it goes to
+        `pairwise_distances_batch`): NumPy, anything with ``__dlpack__`` on the CPU or a CUDA GPU (torch, also
         bfloat16 and tensors that require gradients; CuPy; JAX) or ``__array__``. float16, bfloat16, float32, float64,
         integers or bool; any strides.
     metric : str, default "euclidean"
@@ -64,8 +67,7 @@ def pairwise_distances(
 
     Notes
     -----
-    Time O(n² d), memory O(n²) for the result and a small multiple of d beside it; ``condensed=True`` takes a temporary
-    square beside its result.
+    Time O(n² d), memory O(n²) for the result, half of that with ``condensed=True``, and little beside it.
 
     Examples
     --------
@@ -75,26 +77,114 @@ def pairwise_distances(
     array([[0., 5.],
            [5., 0.]], dtype=float32)
     """
-    chosen = resolve_backend(backend)
-    if chosen == "ripser":
-        raise BackendUnavailableError("backend 'ripser' computes no distances; use backend='cpu'")
+    chosen = _check_backend(backend)
     points = as_points(x)
-    metric, dtype = check_metric(metric), check_dtype(dtype)
+    metric, dtype, condensed = check_metric(metric), check_dtype(dtype), check_flag(condensed, "condensed")
     device = _cuda.choose(chosen, points)
     if device is not None:
-        if check_flag(condensed, "condensed"):
-            raise BackendUnavailableError("condensed=True is not made on a GPU; take the square, or backend='cpu'")
-        out = _cuda.distances(points, x, device, metric, dtype)
-        return out if _cuda.device_of(points) is not None else _in_library_of(x, out)
+        _refuse_condensed(condensed)
+        return _on_gpu(points, x, device, metric, dtype)
     out = _core.pairwise_distances(
         points,
         metric=metric,
         dtype=dtype,
-        condensed=check_flag(condensed, "condensed"),
+        condensed=condensed,
         n_threads=resolve_threads(n_threads),
         max_memory=resolve_budget(None),
     )
     return _in_library_of(x, out)
+
+
+def pairwise_distances_batch(
+    xs: Any,
+    *,
+    metric: str = "euclidean",
+    dtype: str = "float32",
+    backend: str = "auto",
+    n_threads: int | None = None,
+    condensed: bool = False,
+) -> Any:
+    """Distances of many clouds in one call: `pairwise_distances` of each, to the bit, threads over clouds.
+
+    Parameters
+    ----------
+    xs : array_like of shape (b, n, ...), or iterable of clouds
+        A stack of b clouds of n points each, as torch.cdist takes them, or clouds of any sizes.
+    metric, dtype, backend, n_threads, condensed
+        As in `pairwise_distances`, for every cloud.
+
+    Returns
+    -------
+    array of shape (b, n, n), or (b, n (n - 1) / 2); or list of arrays
+        Of a stack one array, in its library; of an iterable a list, each in the library of its cloud.
+
+    Raises
+    ------
+    InvalidInputError, MemoryBudgetError, BackendUnavailableError
+        As in `pairwise_distances`, memory counted for all clouds together; what a cloud itself is refused for begins with
+        its index: ``cloud 3: ...``.
+
+    Notes
+    -----
+    Many clouds, or small ones, are shared out, a thread each, in scratch that is kept from one to the next; few large ones
+    are taken in turn, all threads in each.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from adabet_fast import pairwise_distances_batch
+    >>> stack = np.array([[[0.0], [3.0]], [[1.0], [5.0]], [[2.0], [2.5]]])
+    >>> pairwise_distances_batch(stack, condensed=True)
+    array([[3. ],
+           [4. ],
+           [0.5]], dtype=float32)
+    >>> [matrix.shape for matrix in pairwise_distances_batch([stack[0], np.eye(5)])]
+    [(2, 2), (5, 5)]
+    """
+    chosen = _check_backend(backend)
+    if not isinstance(xs, np.ndarray) and not hasattr(xs, "__dlpack__") and hasattr(xs, "__iter__"):
+        xs = list(xs)
+    clouds = as_stack(xs, False, "pairwise_distances")
+    metric, dtype, condensed = check_metric(metric), check_dtype(dtype), check_flag(condensed, "condensed")
+    is_list = isinstance(clouds, list)
+    device = _cuda.choose(chosen, *(clouds if is_list else [clouds])) if not is_list or clouds else None
+    if device is not None:
+        _refuse_condensed(condensed)
+        outs = [_on_gpu(cloud, x, device, metric, dtype) for cloud, x in zip(clouds, xs, strict=True)]
+        return outs if is_list else _stacked(outs, clouds)
+    out = _core.pairwise_distances_batch(
+        clouds,
+        metric=metric,
+        dtype=dtype,
+        condensed=condensed,
+        n_threads=resolve_threads(n_threads),
+        max_memory=resolve_budget(None),
+    )
+    return [_in_library_of(x, one) for x, one in zip(xs, out, strict=True)] if is_list else _in_library_of(xs, out)
+
+
+def _check_backend(backend: str) -> str:
+    chosen = resolve_backend(backend)
+    if chosen == "ripser":
+        raise BackendUnavailableError("backend 'ripser' computes no distances; use backend='cpu'")
+    return chosen
+
+
+def _refuse_condensed(condensed: bool) -> None:
+    if condensed:
+        raise BackendUnavailableError("condensed=True is not made on a GPU; take the square, or backend='cpu'")
+
+
+def _on_gpu(points: Any, x: Any, device: int, metric: str, dtype: str) -> Any:
+    out = _cuda.distances(points, x, device, metric, dtype)
+    return out if _cuda.device_of(points) is not None else _in_library_of(x, out)
+
+
+def _stacked(outs: list[Any], clouds: Any) -> Any:
+    if not outs:
+        return np.empty((0, clouds.shape[1], clouds.shape[1]), dtype=np.float32)
+    library = sys.modules[type(outs[0]).__module__.split(".")[0]]
+    return library.stack(outs)  # torch, CuPy, NumPy
 
 
 def _in_library_of(x: Any, out: Any) -> Any:

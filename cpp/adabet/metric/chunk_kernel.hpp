@@ -23,14 +23,11 @@ struct VectorOf {
 template <class T, std::size_t count>
 using Vector = typename VectorOf<T, count>::type;
 
-/// W lanes, from `first` on, of the chains of A x B pairs: W is what one register holds, so that all accumulators stay in
-/// registers.
+/// W lanes of the chains of A x B pairs: W is what one register holds, so that all accumulators stay in registers.
 template <class Core, std::size_t W, std::size_t A, std::size_t B, class T>
-ADABET_INLINE void run_chains(const T* a, const T* b, std::size_t ld, std::size_t steps, T (*lanes)[chain::lanes]) {
-    T sums[A][B][W];
+ADABET_INLINE void run_chains(const T* a, const T* b, std::size_t ld, std::size_t steps, Vector<T, W> (&sums)[A][B]) {
     for (std::size_t i = 0; i < A; ++i)
-        for (std::size_t j = 0; j < B; ++j)
-            for (std::size_t l = 0; l < W; ++l) sums[i][j][l] = T{0};
+        for (std::size_t j = 0; j < B; ++j) sums[i][j] = Vector<T, W>{};
     for (std::size_t step = 0; step < steps; ++step) {
         const T* at_a = a + step * chain::lanes;
         const T* at_b = b + step * chain::lanes;
@@ -39,9 +36,6 @@ ADABET_INLINE void run_chains(const T* a, const T* b, std::size_t ld, std::size_
                 for (std::size_t l = 0; l < W; ++l)
                     sums[i][j][l] = Core::take(sums[i][j][l], rounded::subtract(at_a[i * ld + l], at_b[j * ld + l]));
     }
-    for (std::size_t i = 0; i < A; ++i)
-        for (std::size_t j = 0; j < B; ++j)
-            for (std::size_t l = 0; l < W; ++l) lanes[i * B + j][l] = sums[i][j][l];
 }
 
 /// Joined lane by lane into a.
@@ -54,35 +48,39 @@ ADABET_INLINE void join_lanes(V& a, const V& b) {
     }
 }
 
-/// 32 lanes to four: twice by halves in T, then promoted, then by halves in fp64.
-template <class Core, class T>
+/// The lanes that are left of a pair, 32, 16 or 8, to four: by halves in T down to eight, then promoted, then by halves.
+template <class Core, std::size_t left, class T>
 ADABET_INLINE void fold_to_four(const T* lanes, Vector<double, 4>& four) {
     const auto* const at = reinterpret_cast<const Vector<T, 8>*>(lanes);
     Vector<T, 8> near = at[0];
-    Vector<T, 8> far = at[1];
-    join_lanes<Core>(near, at[2]);
-    join_lanes<Core>(far, at[3]);
-    join_lanes<Core>(near, far);
+    if constexpr (left >= 16) {
+        Vector<T, 8> far = at[1];
+        if constexpr (left == 32) {
+            join_lanes<Core>(near, at[2]);
+            join_lanes<Core>(far, at[3]);
+        }
+        join_lanes<Core>(near, far);
+    }
     four = __builtin_convertvector(__builtin_shufflevector(near, near, 0, 1, 2, 3), Vector<double, 4>);
     const auto upper = __builtin_convertvector(__builtin_shufflevector(near, near, 4, 5, 6, 7), Vector<double, 4>);
     join_lanes<Core>(four, upper);
 }
 
-/// 32 lanes to one sum.
-template <class Core, class T>
+/// What is left to one sum.
+template <class Core, std::size_t left, class T>
 ADABET_INLINE double fold(const T* lanes) {
     Vector<double, 4> four;
-    fold_to_four<Core>(lanes, four);
+    fold_to_four<Core, left>(lanes, four);
     return Core::join(Core::join(four[0], four[2]), Core::join(four[1], four[3]));
 }
 
 /// The sums of `count` pairs; four at a time are folded side by side.
-template <class Core, std::size_t count, class T>
-ADABET_INLINE void fold_all(const T (*lanes)[chain::lanes], double* sums) {
+template <class Core, std::size_t count, std::size_t left, std::size_t kept, class T>
+ADABET_INLINE void fold_all(const T (*lanes)[kept], double* sums) {
     std::size_t pair = 0;
     for (; pair + 4 <= count; pair += 4) {
         Vector<double, 4> four[4];
-        for (std::size_t p = 0; p < 4; ++p) fold_to_four<Core>(lanes[pair + p], four[p]);
+        for (std::size_t p = 0; p < 4; ++p) fold_to_four<Core, left>(lanes[pair + p], four[p]);
         for (std::size_t p = 0; p < 4; p += 2) {  // two lanes of one pair, two of the next
             const auto upper = __builtin_shufflevector(four[p], four[p + 1], 2, 3, 6, 7);
             four[p] = __builtin_shufflevector(four[p], four[p + 1], 0, 1, 4, 5);
@@ -93,7 +91,7 @@ ADABET_INLINE void fold_all(const T (*lanes)[chain::lanes], double* sums) {
         join_lanes<Core>(four[0], odd);
         *reinterpret_cast<Vector<double, 4>*>(sums + pair) = four[0];
     }
-    for (; pair < count; ++pair) sums[pair] = fold<Core>(lanes[pair]);
+    for (; pair < count; ++pair) sums[pair] = fold<Core, left>(lanes[pair]);
 }
 
 /// One pair's chunk in fp64, from fp32 rows: what stands in for a chunk whose squares fp32 cannot hold.
@@ -105,22 +103,36 @@ ADABET_INLINE double redo_in_double(const float* a, const float* b, std::size_t 
             sums[l] =
                 SumOfSquares::take(sums[l], rounded::subtract(static_cast<double>(a[k]), static_cast<double>(b[k])));
         }
-    return fold<SumOfSquares>(sums);
+    return fold<SumOfSquares, chain::lanes>(sums);
 }
 
-/// Plain chains, for processors whose instructions say what chain.hpp says: W lanes in each pass.
+/// Plain chains, for processors whose instructions say what chain.hpp says: W lanes in each pass. Later lanes are folded into
+/// the earlier ones, by halves, as soon as they are there, while they still are in a register.
 template <std::size_t W, std::size_t A, std::size_t B>
 struct Direct {
     static constexpr std::size_t rows_a = A;
     static constexpr std::size_t rows_b = B;
     static constexpr std::size_t passes = chain::lanes / W;
+    static constexpr std::size_t kept = chain::lanes / 2;  ///< lanes of a pair that are stored
+    static constexpr std::size_t left = std::max(W, chain::lanes / 4);  ///< and those not yet folded in the end
 
     template <class Core, class T>
     ADABET_INLINE void run(const ChunkBlock<T>& block, std::size_t i, std::size_t j, std::size_t pass,
-                           T (*lanes)[chain::lanes]) {
+                           T (*lanes)[kept]) {
+        using V = Vector<T, W>;
         const std::size_t first = pass * W;
+        V sums[A][B];
         run_chains<Core, W, A, B>(block.a + i * block.ld + first, block.b + j * block.ld + first, block.ld, block.steps,
-                                  reinterpret_cast<T(*)[chain::lanes]>(lanes[0] + first));
+                                  sums);
+        std::size_t to = first;
+        const auto join_with = [&](std::size_t earlier) {
+            to = earlier;
+            for (std::size_t p = 0; p < A * B; ++p)
+                join_lanes<Core>(sums[p / B][p % B], *reinterpret_cast<const V*>(lanes[p] + to));
+        };
+        if (to >= kept) join_with(to - kept);
+        if (first >= kept && to >= left) join_with(to - left);
+        for (std::size_t p = 0; p < A * B; ++p) *reinterpret_cast<V*>(lanes[p] + to) = sums[p / B][p % B];
     }
 };
 
@@ -149,10 +161,12 @@ private:
 };
 
 /// Folds the lanes of a tile of pairs and joins what comes of them into the block's sums.
-template <class Core, std::size_t A, std::size_t B, class T>
-ADABET_INLINE void end_tile(const ChunkBlock<T>& block, std::size_t i, std::size_t j, const T (*lanes)[chain::lanes]) {
+template <class Core, class Chains, class T>
+ADABET_INLINE void end_tile(const ChunkBlock<T>& block, std::size_t i, std::size_t j, const T (*lanes)[Chains::kept]) {
+    constexpr std::size_t A = Chains::rows_a;
+    constexpr std::size_t B = Chains::rows_b;
     alignas(64) double sums[A * B];
-    fold_all<Core, A * B>(lanes, sums);
+    fold_all<Core, A * B, Chains::left>(lanes, sums);
     unsigned lost = 0;
     if constexpr (sizeof(T) == sizeof(float))
         for (std::size_t pair = 0; pair < A * B; ++pair) lost |= chain::is_kept(sums[pair]) ? 0U : 1U;
@@ -187,7 +201,7 @@ ADABET_INLINE void sum_block(const ChunkBlock<T>& block) {
     constexpr std::size_t B = Chains::rows_b;
     // In each pass the rows of a stay in the first-level cache while so many tiles go by.
     constexpr std::size_t at_a_time = 4;
-    alignas(64) T lanes[at_a_time][A * B][chain::lanes];
+    alignas(64) T lanes[at_a_time][A * B][Chains::kept];
     Chains chains;
     Walk walk(block.ahead);
     const auto first_column = [&block](std::size_t i) { return block.diagonal ? (i + 1) / B * B : 0; };
@@ -205,7 +219,7 @@ ADABET_INLINE void sum_block(const ChunkBlock<T>& block) {
                     walk.ask_for(lines_a_run);
                     chains.template run<Core>(block, i, j0 + t * B, pass, lanes[t]);
                 }
-            for (std::size_t t = 0; t < here; ++t) end_tile<Core, A, B>(block, i, j0 + t * B, lanes[t]);
+            for (std::size_t t = 0; t < here; ++t) end_tile<Core, Chains>(block, i, j0 + t * B, lanes[t]);
         }
     }
 }

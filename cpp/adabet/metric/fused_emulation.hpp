@@ -128,6 +128,8 @@ public:
     static constexpr std::size_t rows_a = 1;
     static constexpr std::size_t rows_b = B;
     static constexpr std::size_t passes = 1;
+    static constexpr std::size_t kept = chain::lanes;
+    static constexpr std::size_t left = chain::lanes;
 
     template <class Core>
     ADABET_INLINE void run(const ChunkBlock<float>& block, std::size_t i, std::size_t j, std::size_t,

@@ -19,7 +19,8 @@ int threads_over_clouds(std::span<const PointCloud> clouds, Metric metric, std::
         all += differences_of(cloud);
         shared_out |= plan_pairwise(cloud, metric, real_size, n_threads).workers > 1;
     }
-    const int threads = std::min(worthwhile_threads(all, n_threads), static_cast<int>(std::min<std::size_t>(clouds.size(), 1024)));
+    const int threads =
+        std::min(worthwhile_threads(all, n_threads), static_cast<int>(std::min<std::size_t>(clouds.size(), 1024)));
     const bool few = clouds.size() < 2 * static_cast<std::size_t>(std::max(1, n_threads));
     return few && shared_out ? 1 : std::max(1, threads);
 }
@@ -38,15 +39,14 @@ void pairwise_distances_batch(std::span<const PointCloud> clouds, Metric metric,
     const auto run = [&](std::size_t i, int worker, const Execution& own) {
         const std::size_t n = clouds[i].n;
         try {
-            runners[static_cast<std::size_t>(worker)].run(clouds[i], {}, {.out = outs[i], .n = n, .stride = n, .form = form},
-                                                          own);
+            runners[static_cast<std::size_t>(worker)].run(clouds[i], {},
+                                                          {.out = outs[i], .n = n, .stride = n, .form = form}, own);
         } catch (const InvalidInput& error) {
             throw InvalidInput("cloud " + std::to_string(i) + ": " + error.what());
         }
     };
     if (threads > 1) {
-        const Execution part{
-            .budget = execution.budget, .n_threads = threads, .checkpoint = execution.checkpoint};
+        const Execution part{.budget = execution.budget, .n_threads = threads, .checkpoint = execution.checkpoint};
         return parallel_for(part, clouds.size(), run);
     }
     for (std::size_t i = 0; i < clouds.size(); ++i) {

@@ -27,8 +27,7 @@ public:
         panels_.reserve(workers * plan.n_panels);
         for (std::size_t k = 0; k < workers * plan.n_panels; ++k) panels_.emplace_back(plan, budget);
         sums_.reserve(workers * plan.n_sums);
-        for (std::size_t k = 0; k < workers * plan.n_sums; ++k)
-            sums_.push_back(make_buffer<double>(budget, plan.sums));
+        for (std::size_t k = 0; k < workers * plan.n_sums; ++k) sums_.push_back(make_buffer<double>(budget, plan.sums));
     }
 
     [[nodiscard]] const PairwisePlan& plan() const { return plan_; }
