@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -121,13 +122,13 @@ def pairwise_distances_batch(
     Raises
     ------
     InvalidInputError, MemoryBudgetError, BackendUnavailableError
-        As in `pairwise_distances`, memory counted for all clouds together; what a cloud itself is refused for begins with
-        its index: ``cloud 3: ...``.
+        As in `pairwise_distances`, memory counted for all clouds together; what a cloud itself is refused for begins
+        with its index: ``cloud 3: ...``.
 
     Notes
     -----
-    Many clouds, or small ones, are shared out, a thread each, in scratch that is kept from one to the next; few large ones
-    are taken in turn, all threads in each.
+    Many clouds, or small ones, are shared out, a thread each, in scratch that is kept from one to the next; few large
+    ones are taken in turn, all threads in each.
 
     Examples
     --------
@@ -142,7 +143,7 @@ def pairwise_distances_batch(
     [(2, 2), (5, 5)]
     """
     chosen = _check_backend(backend)
-    if not isinstance(xs, np.ndarray) and not hasattr(xs, "__dlpack__") and hasattr(xs, "__iter__"):
+    if isinstance(xs, Iterator):
         xs = list(xs)
     clouds = as_stack(xs, False, "pairwise_distances")
     metric, dtype, condensed = check_metric(metric), check_dtype(dtype), check_flag(condensed, "condensed")

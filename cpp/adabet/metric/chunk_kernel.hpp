@@ -113,7 +113,7 @@ struct Direct {
     static constexpr std::size_t rows_a = A;
     static constexpr std::size_t rows_b = B;
     static constexpr std::size_t passes = chain::lanes / W;
-    static constexpr std::size_t kept = chain::lanes / 2;  ///< lanes of a pair that are stored
+    static constexpr std::size_t kept = chain::lanes / 2;               ///< lanes of a pair that are stored
     static constexpr std::size_t left = std::max(W, chain::lanes / 4);  ///< and those not yet folded in the end
 
     template <class Core, class T>
