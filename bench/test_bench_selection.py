@@ -4,10 +4,10 @@ Every benchmark first asserts the answer: b1 of every layer is what ripser.py fi
 scores are the same to the bit whatever way the activations are kept. ``extra_info`` (in the JSON) and the names hold:
 `overhead_percent`, the time on top of the forward pass alone, medians of pairs measured in turn;
 `reference_overhead_percent`, that of flattening and ripser.py on every layer; `peak_percent`, the peak resident size on
-top of that of the forward pass alone, each in a fresh process, and `reference_peak_times`, how many times more the
-reference adds. `pytest --benchmark-only -m heavy bench/test_bench_selection.py` runs ResNet50, and asserts there
-that the time on top is at most a fiftieth of the reference's, and that one batch that holds the whole pool is scored
-within 110 % of its forward pass's peak.
+top of that of the forward pass alone, medians of three fresh processes each, and `reference_peak_times`, how many times
+more the reference adds. `pytest --benchmark-only -m heavy bench/test_bench_selection.py` runs ResNet50, and asserts
+there that the time on top is at most a fiftieth of the reference's, and that one batch that holds the whole pool is
+scored within 110 % of its forward pass's peak.
 """
 
 from __future__ import annotations
@@ -72,10 +72,15 @@ def peak(name: str, way: str, batches: int = 1, **how: Any) -> fresh.Outcome:
     return outcome
 
 
+def usual_peak(name: str, way: str) -> fresh.Outcome:
+    """Return the median of three processes' peaks: a block as large as an activation fits a gap, or does not."""
+    return sorted((peak(name, way) for _ in range(3)), key=lambda outcome: outcome.peak_bytes)[1]
+
+
 @BOTH
 def test_bench_scoring_memory(benchmark: BenchmarkFixture, name: str) -> None:
-    alone = peak(name, "forward")
-    ours = peak(name, "score")
+    alone = usual_peak(name, "forward")
+    ours = usual_peak(name, "score")
     theirs = peak(name, "reference")
     kept = peak(name, "score", memory_way="groups", max_memory=TIGHT[name])
     assert ours.result["scores"] == kept.result["scores"]

@@ -21,7 +21,7 @@ struct VectorOf {
     using type __attribute__((vector_size(count * sizeof(T)), may_alias)) = T;
 };
 template <class T, std::size_t count>
-using Vector = typename VectorOf<T, count>::type;
+using Vector = VectorOf<T, count>::type;
 
 /// W lanes of the chains of A x B pairs: W is what one register holds, so that all accumulators stay in registers.
 template <class Core, std::size_t W, std::size_t A, std::size_t B, class T>

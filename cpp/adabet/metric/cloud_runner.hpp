@@ -32,16 +32,18 @@ public:
         }
         if (plan.narrow) return narrow_pairwise(isa_, points, metric_, plan, out, order, execution);
         const Kernels& table = kernels(isa_);
+        RowNorm* norms = nullptr;
         if (normalises(metric_)) {
             if (!norms_ || norms_->size() < points.n) {
                 norms_.reset();
                 norms_.emplace(make_buffer<RowNorm>(budget_, points.n));
             }
-            find_row_norms(points, metric_, table, execution, plan.workers, norms_->data());
+            norms = norms_->data();
+            find_row_norms(points, metric_, table, execution, plan.workers, norms);
         }
         const PackSource source{.points = points,
                                 .table = table,
-                                .norms = normalises(metric_) ? norms_->data() : nullptr,
+                                .norms = norms,
                                 .order = PointOrder(order)};
         if (plan.in_float) {
             if (!in_float_) in_float_.emplace(plan, metric_, budget_);

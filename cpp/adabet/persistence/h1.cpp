@@ -41,10 +41,10 @@ Barcode<Real> h1_by_lists(const Distances<Real>& distances, std::optional<Survey
     const std::size_t n_edges = edges.size();
     if (!options.representatives) survey.reset();
     Barcode<Real> barcode = h1_of_edges(std::move(edges), distances.n(), window, execution, options.order);
-    if (options.representatives) {
+    if (survey) {
         Stopwatch watch;
         const auto again = few_edges(distances, survey->bounds, window.longest, n_edges, n_edges, execution);
-        add_representatives<Real>(*again, distances.n(), options.order, barcode, execution);
+        if (again) add_representatives<Real>(*again, distances.n(), options.order, barcode, execution);
         watch.lap(barcode.stats.seconds_representatives);
     }
     return barcode;
