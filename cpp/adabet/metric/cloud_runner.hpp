@@ -41,10 +41,7 @@ public:
             norms = norms_->data();
             find_row_norms(points, metric_, table, execution, plan.workers, norms);
         }
-        const PackSource source{.points = points,
-                                .table = table,
-                                .norms = norms,
-                                .order = PointOrder(order)};
+        const PackSource source{.points = points, .table = table, .norms = norms, .order = PointOrder(order)};
         if (plan.in_float) {
             if (!in_float_) in_float_.emplace(plan, metric_, budget_);
             in_float_->run(source, out, execution);
