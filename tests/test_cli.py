@@ -291,7 +291,8 @@ def test_a_reader_that_leaves(cloud: NDArray[np.float32]) -> None:
 
 def test_ctrl_c(tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text(
-        "import sys, time, torch\nmodel = torch.nn.Linear(2, 2)\n"
+        "import signal, sys, time, torch\nmodel = torch.nn.Linear(2, 2)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in a job that starts in the background
         "def batches():\n    print('ready', flush=True)\n    time.sleep(60)\n"
     )
     command = [sys.executable, "-m", "adabet_fast", "select", "slow.py:model", "slow.py:batches"]

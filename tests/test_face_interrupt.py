@@ -39,7 +39,7 @@ LONG = {
     ),
     "betti1": (
         "x = np.stack([np.cos(t := rng.random(20_000) * 7), np.sin(t)], 1) + rng.standard_normal((20_000, 2)) * .1",
-        "a.betti1(x, n_threads={n_threads})",
+        "[a.betti1(x, n_threads={n_threads}) for _ in range(200)]",
     ),
     "batch": (
         "x = np.broadcast_to(rng.standard_normal((200, 20)).astype(np.float32), (20_000, 200, 20))",
