@@ -166,7 +166,7 @@ def markdown(data: dict[str, Any]) -> str:
         "# Big inputs",
         "",
         f"{sentence(data['machine'])}. {', '.join(f'{name} {of}' for name, of in data['versions'].items())}. "
-        "`python -m bench.sizes --verify` makes this page.",
+        "`python -m bench.sizes` makes this page; with `--verify` each runs once more in other ways, named in its row.",
         "",
         "One run each, in a fresh process, end to end from points (or from the graph, or the matrix). Counted: what",
         "the engine allocated beyond input and output, to be within `max_memory`. Resident: the rise of the process's",

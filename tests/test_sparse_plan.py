@@ -155,8 +155,9 @@ def test_memory() -> None:
     bars = h1(graph, distance_matrix=True, n_threads=2)
     peak = int(bars.stats["peak_bytes"])
     assert 0.8 * peak <= plan.fixed <= peak
-    # Which thread takes which vertices, and so how full its lists get, differs a little from run to run.
-    assert h1(graph, distance_matrix=True, n_threads=2, max_memory=peak + peak // 8) == bars
+    # On one thread: which of several takes which vertices, and so how full its lists get, differs from run to run.
+    alone = int(h1(graph, distance_matrix=True, n_threads=1).stats["peak_bytes"])
+    assert h1(graph, distance_matrix=True, n_threads=1, max_memory=alone) == bars
     with pytest.raises(MemoryBudgetError, match=r"60000 points and .* entries") as caught:
         h1(graph, distance_matrix=True, n_threads=2, max_memory=plan.fixed // 2)
     assert caught.value.needed is not None

@@ -116,7 +116,8 @@ def markdown(store: Store) -> str:
         "The most frugal peer's extra MiB, and ours with `max_memory` set to a quarter of it: the engine's\n"
         "counted bytes beyond input and output, and the resident size beside them. `>`: what that peer had taken when\n"
         "it was stopped, which makes the claim the harder. All peers' MiB stand below. These were run for memory\n"
-        "alone, `python -m bench.peers memory --rounds 1 --patience 1.2 --seconds 100`; seconds are of one run.",
+        "alone, `python -m bench.peers memory --rounds 1 --patience 1.2 --seconds 100`, from torus on\n"
+        "with 45; seconds are of one run.",
         _memory(clouds),
         _all_memory(clouds, columns),
         _footnotes(data, clouds),
