@@ -187,8 +187,10 @@ private:
     static void entry(unsigned high, unsigned low, unsigned t) {
         auto* const block = reinterpret_cast<Block*>((static_cast<std::uintptr_t>(high) << 32U) | low);
         block->arrived(nullptr);
-        Thread thread(*block, t);
-        (*block->body_)(thread);
+        {
+            Thread thread(*block, t);  // this function is left by a switch and never returns: its locals end here
+            (*block->body_)(thread);
+        }
         block->fibers_[t].done = true;
         ++block->progress_;
         block->leaving_ = true;
