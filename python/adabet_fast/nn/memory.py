@@ -17,8 +17,8 @@ MOST_GROUPS = 8
 """Beyond this many groups of layers, writing activations to a file takes less time than the replayed passes."""
 
 
-WORTH_RETURNING = 8 * 2**20
-"""Memory is given back where the process grew by more than this; that takes some milliseconds."""
+WORTH_RETURNING = 32 * 2**20
+"""Memory is given back where the process grew by more than this: some milliseconds, and pages to be had anew."""
 
 
 @dataclass(frozen=True)
