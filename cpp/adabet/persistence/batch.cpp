@@ -4,23 +4,41 @@
 #include <string>
 
 #include "adabet/errors.hpp"
+#include "adabet/metric/cloud_runner.hpp"
 #include "adabet/persistence/h1.hpp"
+#include "adabet/rips/few_points.hpp"
 
 namespace adabet {
 
 namespace {
 
+/// What one thread needs for one cloud after another.
 template <class Real>
-std::size_t count_bars_of(const PointCloud& cloud, Metric metric, Real threshold, Real min_persistence,
-                          Buffer<Real>& matrix, const Execution& execution) {
-    const std::size_t n = cloud.n;
-    if (matrix.size() < n * n) {
-        matrix.clear();
-        matrix.resize(n * n);
+class Counter {
+public:
+    Counter(Metric metric, MemoryBudget& budget)
+        : metric_(metric), distances_(active_isa(), metric, budget), matrix_(make_buffer<Real>(budget)) {}
+
+    std::size_t count(const PointCloud& cloud, Real threshold, Real min_persistence, const Execution& execution) {
+        const std::size_t n = cloud.n;
+        if (matrix_.size() < n * n) {
+            matrix_.clear();
+            matrix_.resize(n * n);
+        }
+        // Scratch is kept only where it is small beside what is allowed anyway.
+        if (n <= FewPoints<Real>::kMost) {
+            distances_.run(cloud, {}, DistanceOutput<Real>{.out = matrix_.data(), .n = n, .stride = n}, execution);
+        } else {
+            pairwise_distances(cloud, metric_, matrix_.data(), n, execution);
+        }
+        return count_bars(DistanceMatrix<Real>{matrix_.data(), n, n}, threshold, min_persistence, execution);
     }
-    pairwise_distances(cloud, metric, matrix.data(), n, execution);
-    return count_bars(DistanceMatrix<Real>{matrix.data(), n, n}, threshold, min_persistence, execution);
-}
+
+private:
+    Metric metric_;
+    CloudRunner<Real> distances_;
+    Buffer<Real> matrix_;
+};
 
 }  // namespace
 
@@ -29,12 +47,13 @@ void betti1_batch(std::span<const PointCloud> clouds, Metric metric, Real thresh
                   std::size_t* out, const Execution& execution) {
     const auto n_threads = static_cast<std::size_t>(std::max(1, execution.n_threads));
     const bool whole_clouds = n_threads > 1 && clouds.size() >= 2 * n_threads;
-    std::vector<Buffer<Real>> matrices(whole_clouds ? n_threads : 1, make_buffer<Real>(execution.budget));
+    std::vector<Counter<Real>> counters;
+    counters.reserve(whole_clouds ? n_threads : 1);
+    for (std::size_t k = 0; k < (whole_clouds ? n_threads : 1); ++k) counters.emplace_back(metric, execution.budget);
 
     const auto run = [&](std::size_t i, int worker, const Execution& own) {
         try {
-            out[i] = count_bars_of(clouds[i], metric, threshold, min_persistence,
-                                   matrices[static_cast<std::size_t>(worker)], own);
+            out[i] = counters[static_cast<std::size_t>(worker)].count(clouds[i], threshold, min_persistence, own);
         } catch (const InvalidInput& error) {
             throw InvalidInput("cloud " + std::to_string(i) + ": " + error.what());
         }

@@ -3,6 +3,7 @@
 
 #include "adabet/persistence/bars.hpp"
 #include "adabet/persistence/births.hpp"
+#include "adabet/persistence/few_points.hpp"
 #include "adabet/persistence/h1.hpp"
 #include "adabet/persistence/limits.hpp"
 #include "adabet/persistence/listed_edges.hpp"
@@ -17,6 +18,8 @@ namespace adabet {
 /// births, less the bars of length zero.
 template <class Real>
 std::size_t betti1(const Distances<Real>& distances, Real threshold, const Execution& execution) {
+    if (distances.is_resident())
+        if (const auto count = betti1_of_few_points(distances.matrix(), threshold)) return *count;
     const Survey<Real> survey = survey_distances(distances, execution);
     Window<Real> window = filtration_window(survey.enclosing, threshold);
     const auto graph = relative_neighbourhood_graph(distances, survey, window.longest, execution);

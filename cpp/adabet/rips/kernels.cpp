@@ -50,11 +50,19 @@ ADABET_INLINE void add_mod_2(BitGraph::Word* into, const BitGraph::Word* words, 
                                     std::size_t count, CriticalEdges& critical) {                                      \
             classify_edges(graph, scratch, edges, count, critical);                                                    \
         }                                                                                                              \
+        TARGET static LengthKey<Real> take_few(const DistanceMatrix<Real>& matrix, FewPoints<Real>& points) {          \
+            return take_few_points(matrix, points);                                                                    \
+        }                                                                                                              \
+        TARGET static std::size_t few_edges(const FewPoints<Real>& points, LengthKey<Real> longest,                    \
+                                            RankedEdge<Real>* edges, bool& is_tied) {                                  \
+            return edges_of_few_points(points, longest, edges, is_tied);                                               \
+        }                                                                                                              \
         TARGET static void add(BitGraph::Word* into, const BitGraph::Word* words, std::size_t count) {                 \
             add_mod_2(into, words, count);                                                                             \
         }                                                                                                              \
-        static constexpr RipsKernels<Real> table{maximum, sum,        range, edges,          minima,   survivors,      \
-                                                 bounds,  both_below, lune,  lune_in_groups, classify, add};           \
+        static constexpr RipsKernels<Real> table{maximum,   sum,      range,      edges, minima,                       \
+                                                 survivors, bounds,   both_below, lune,  lune_in_groups,               \
+                                                 classify,  take_few, few_edges,  add};                                \
     };
 
 ADABET_RIPS_KERNELS(BaselineKernels, )

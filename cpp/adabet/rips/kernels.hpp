@@ -3,12 +3,13 @@
 #include <cstddef>
 
 #include "adabet/isa.hpp"
+#include "adabet/rips/few_points.hpp"
 #include "adabet/rips/lune_search.hpp"
 #include "adabet/rips/row_kernels.hpp"
 
 namespace adabet {
 
-/// The inner loops of this floor, compiled once for each instruction set; see row_kernels.hpp and lune_search.hpp.
+/// The inner loops of this floor, compiled once for each instruction set; see row_kernels.hpp, few_points.hpp and lune_search.hpp.
 template <class Real>
 struct RipsKernels {
     LengthKey<Real> (*row_maximum)(const Real* row, std::size_t n);
@@ -30,6 +31,9 @@ struct RipsKernels {
                                std::size_t group, std::size_t n);
     void (*classify_edges)(BitGraph& graph, LuneScratch& scratch, const RankedEdge<Real>* edges, std::size_t count,
                            CriticalEdges& critical);
+    LengthKey<Real> (*take_few_points)(const DistanceMatrix<Real>& matrix, FewPoints<Real>& points);
+    std::size_t (*edges_of_few_points)(const FewPoints<Real>& points, LengthKey<Real> longest, RankedEdge<Real>* edges,
+                                       bool& is_tied);
     void (*add_words)(BitGraph::Word* into, const BitGraph::Word* words, std::size_t count);  ///< sum mod 2
 };
 
