@@ -12,6 +12,7 @@ import scipy.sparse
 import torch
 
 from adabet_fast import betti1, betti1_batch, h1, pairwise_distances
+from adabet_fast.errors import InvalidInputError
 
 
 @pytest.fixture(scope="module")
@@ -372,3 +373,18 @@ def test_a_forgotten_flag_warns() -> None:
         call(matrix[:, :29])  # a cloud, and so are the next two
         call(matrix + np.eye(30, dtype=np.float32))
         call(np.zeros((30, 30)))
+
+
+def test_matrices_of_a_batch_are_shared_out_among_threads() -> None:
+    rng = np.random.default_rng(4)
+    matrices = [pairwise_distances(rng.standard_normal((n, 4))) for n in rng.integers(2, 300, 40)]
+    matrices[7][matrices[7] > np.median(matrices[7])] = np.inf
+    expected = [betti1(matrix, distance_matrix=True) for matrix in matrices]
+    for threads in (1, 2, 7):
+        counts = betti1_batch(matrices, distance_matrix=True, n_threads=threads)
+        assert counts.tolist() == expected
+    tight = betti1_batch(matrices, distance_matrix=True, n_threads=2, max_memory="8MiB")  # one after another
+    assert tight.tolist() == expected
+    wrong = [*matrices, -matrices[0]]
+    with pytest.raises(InvalidInputError, match="cloud 40"):
+        betti1_batch(wrong, distance_matrix=True, n_threads=2)

@@ -44,22 +44,34 @@ std::size_t betti1(const py::object& x, bool distance_matrix, const std::string&
     });
 }
 
+/// Whether matrices are shared out among threads whole: if there are enough of them, so small that threads within one gain
+/// little, and what each takes is nothing beside the limit.
+bool counts_whole_matrices(const std::vector<Input>& inputs, const Execution& execution) {
+    constexpr std::size_t most_points = 512;
+    constexpr std::size_t a_thread = std::size_t{64} << 20U;
+    const auto threads = static_cast<std::size_t>(execution.n_threads);
+    return threads > 1 && inputs.size() >= 2 * threads && execution.budget.limit() / threads >= a_thread &&
+           std::all_of(inputs.begin(), inputs.end(), [](const Input& input) { return input.n() <= most_points; });
+}
+
 template <class Real>
 void count_matrices(const std::vector<Input>& inputs, Real threshold, Real min_persistence, std::size_t* out,
                     const Execution& execution) {
-    for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const auto count = [&](std::size_t i, int /*worker*/, const Execution& own) {
         try {
-            if (const SparseEntries* const graph = inputs[i].graph(sizeof(Real), execution)) {
-                out[i] = count_bars_of_graph(*graph, threshold, min_persistence, execution);
+            if (const SparseEntries* const graph = inputs[i].graph(sizeof(Real), own)) {
+                out[i] = count_bars_of_graph(*graph, threshold, min_persistence, own);
             } else {
-                const HeldDistances<Real> held = inputs[i].distances<Real>(Metric::euclidean, execution);
-                out[i] = count_bars(held.distances(), threshold, min_persistence, execution);
+                const HeldDistances<Real> held = inputs[i].distances<Real>(Metric::euclidean, own);
+                out[i] = count_bars(held.distances(), threshold, min_persistence, own);
             }
         } catch (const InvalidInput& e) {
             throw InvalidInput("cloud " + std::to_string(i) + ": " + e.what());
         }
-        execution.check();
-    }
+        own.check();
+    };
+    if (counts_whole_matrices(inputs, execution)) return parallel_for(execution, inputs.size(), count);
+    for (std::size_t i = 0; i < inputs.size(); ++i) count(i, 0, execution);
 }
 
 py::array_t<std::int64_t> betti1_batch(const py::object& xs, bool distance_matrix, const std::string& metric,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -44,7 +45,8 @@ Barcode<Real> h1_by_lists(const Distances<Real>& distances, std::optional<Survey
     if (survey) {
         Stopwatch watch;
         const auto again = few_edges(distances, survey->bounds, window.longest, n_edges, n_edges, execution);
-        if (again) add_representatives<Real>(*again, distances.n(), options.order, barcode, execution);
+        if (!again) throw std::logic_error("the edges that were listed once are more the second time");
+        add_representatives<Real>(*again, distances.n(), options.order, barcode, execution);
         watch.lap(barcode.stats.seconds_representatives);
     }
     return barcode;
