@@ -4,9 +4,6 @@
 // memory as host memory. What a GPU would do in parallel happens here one after another, in an order that can be turned
 // around; the sanitizers watch every address.
 
-#include <setjmp.h>
-#include <ucontext.h>
-
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +16,7 @@
 #include <vector>
 
 #include "adabet/metric/device.hpp"
+#include "stack_switch.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
@@ -160,9 +158,7 @@ private:
     static constexpr std::size_t stack_bytes = std::size_t{64} << 10U;
 
     struct Fiber {
-        ucontext_t context{};
-        jmp_buf place{};
-        bool entered = false;
+        Place place;
         std::vector<char> stack;
         bool done = true;
         void* fake_stack = nullptr;
@@ -172,20 +168,14 @@ private:
     void start(unsigned t) {
         Fiber& fiber = fibers_[t];
         fiber.done = false;
-        fiber.entered = false;
-        getcontext(&fiber.context);
-        fiber.context.uc_stack.ss_sp = fiber.stack.data();
-        fiber.context.uc_stack.ss_size = fiber.stack.size();
-        fiber.context.uc_link = nullptr;
-        const auto self = reinterpret_cast<std::uintptr_t>(this);
-        makecontext(&fiber.context, reinterpret_cast<void (*)()>(&Block::entry), 3, static_cast<unsigned>(self >> 32U),
-                    static_cast<unsigned>(self & 0xffffffffU), t);
+        prepare(fiber.place, fiber.stack.data(), fiber.stack.size(), &Block::entry);
 #if defined(__SANITIZE_THREAD__)
         fiber.tsan = __tsan_create_fiber(0);
 #endif
     }
-    static void entry(unsigned high, unsigned low, unsigned t) {
-        auto* const block = reinterpret_cast<Block*>((static_cast<std::uintptr_t>(high) << 32U) | low);
+    static void entry() {
+        Block* const block = running_;
+        const unsigned t = block->current_;
         block->arrived(nullptr);
         {
             Thread thread(*block, t);  // this function is left by a switch and never returns: its locals end here
@@ -199,6 +189,7 @@ private:
 
     void resume(unsigned t) {
         current_ = t;
+        running_ = this;
 #if defined(__SANITIZE_ADDRESS__)
         __sanitizer_start_switch_fiber(&main_fake_stack_, fibers_[t].stack.data(), fibers_[t].stack.size());
 #endif
@@ -206,7 +197,7 @@ private:
         main_tsan_ = __tsan_get_current_fiber();
         __tsan_switch_to_fiber(fibers_[t].tsan, 0);
 #endif
-        switch_to(t);
+        switch_places(main_, fibers_[t].place);
 #if defined(__SANITIZE_ADDRESS__)
         __sanitizer_finish_switch_fiber(main_fake_stack_, nullptr, nullptr);
 #endif
@@ -220,24 +211,9 @@ private:
         __tsan_switch_to_fiber(main_tsan_, 0);
 #endif
         leaving_ = false;
-        switch_back(fiber);
+        switch_places(fiber.place, main_);
         arrived(fiber.fake_stack);
     }
-    // Jumps are a hundred times faster than swapcontext, which asks the kernel each time; sanitizers know the latter.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    void switch_to(unsigned t) { swapcontext(&main_, &fibers_[t].context); }
-    void switch_back(Fiber& fiber) { swapcontext(&fiber.context, &main_); }
-#else
-    void switch_to(unsigned t) {
-        if (_setjmp(main_place_) != 0) return;
-        if (fibers_[t].entered) _longjmp(fibers_[t].place, 1);
-        fibers_[t].entered = true;
-        setcontext(&fibers_[t].context);
-    }
-    void switch_back(Fiber& fiber) {
-        if (_setjmp(fiber.place) == 0) _longjmp(main_place_, 1);
-    }
-#endif
     void arrived([[maybe_unused]] void* fake_stack) {
 #if defined(__SANITIZE_ADDRESS__)
         __sanitizer_finish_switch_fiber(fake_stack, &main_stack_, &main_stack_bytes_);
@@ -266,8 +242,8 @@ private:
     void* shared_ = nullptr;
     std::size_t shared_bytes_ = 0;
     const std::function<void(Thread&)>* body_ = nullptr;
-    ucontext_t main_{};
-    jmp_buf main_place_{};
+    Place main_;
+    inline static thread_local Block* running_ = nullptr;  ///< for its threads' first step
     unsigned current_ = 0;
     unsigned progress_ = 0;
     bool leaving_ = false;
