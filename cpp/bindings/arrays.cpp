@@ -6,7 +6,6 @@
 #include <string>
 
 #include "adabet/errors.hpp"
-#include "adabet/metric/device.hpp"
 #include "adabet/metric/load.hpp"
 #include "bindings/dlpack.hpp"
 
@@ -132,11 +131,14 @@ void read_tensor(const dlpack::Tensor& tensor, int cuda_device, ArrayView& view)
     view.data = static_cast<const char*>(tensor.data) + tensor.byte_offset;
     check_alignment(view);
     std::ptrdiff_t contiguous = 1;
+    bool is_empty = false;
     for (std::size_t k = view.ndim; k-- > 0;) {
         view.shape[k] = static_cast<std::size_t>(tensor.shape[k]);
         view.strides[k] = tensor.strides == nullptr ? contiguous : static_cast<std::ptrdiff_t>(tensor.strides[k]);
         contiguous *= static_cast<std::ptrdiff_t>(tensor.shape[k]);
+        is_empty = is_empty || tensor.shape[k] == 0;
     }
+    if (tensor.data == nullptr && !is_empty) throw InvalidInput("x has no memory: it was freed, or never there");
 }
 
 /// Takes a capsule's tensor over: from here on its deleter is ours to call.
@@ -150,11 +152,11 @@ std::shared_ptr<void> take_over(PyObject* capsule, const char* name, const char*
             }};
 }
 
-/// A stream is named where the memory is a GPU's, and only there: without one torch would wait for nothing.
-py::object export_capsule(const py::object& x, bool on_device) {
+/// A stream is named, by its address, where the memory is a GPU's, and only there: without one torch would wait for nothing.
+py::object export_capsule(const py::object& x, bool on_device, const void* stream) {
     const py::object exporter = x.attr("__dlpack__");
     py::dict arguments;
-    if (on_device) arguments["stream"] = cuda_stream_handle;
+    if (on_device) arguments["stream"] = reinterpret_cast<std::uintptr_t>(stream);
     try {
         return exporter(**arguments, py::arg("max_version") = py::make_tuple(1, 0));
     } catch (py::error_already_set& e) {
@@ -171,13 +173,17 @@ bool is_on_cuda(const py::object& x) {
            type == static_cast<int>(dlpack::DeviceType::cuda_managed);
 }
 
-ArrayView view_dlpack(const py::object& x, int cuda_device) {
+ArrayView view_dlpack(const py::object& x, int cuda_device, const void* stream) {
     py::object capsule;
+    const bool on_device = cuda_device >= 0 && is_on_cuda(x);
     try {
-        capsule = export_capsule(x, cuda_device >= 0 && is_on_cuda(x));
+        capsule = export_capsule(x, on_device, stream);
     } catch (py::error_already_set& e) {
         if (!e.matches(PyExc_Exception) || e.matches(PyExc_MemoryError)) throw;
-        throw InvalidInput("x cannot be read through DLPack: " + py::str(e.value()).cast<std::string>());
+        const std::string said = "x cannot be read through DLPack: " + py::str(e.value()).cast<std::string>();
+        if (on_device && said.find("CUDA") != std::string::npos && !e.matches(PyExc_BufferError))
+            throw Unavailable(said);  // a device that is lost, as torch says it
+        throw InvalidInput(said);
     }
     ArrayView view;
     if (PyCapsule_IsValid(capsule.ptr(), "dltensor_versioned") != 0) {
@@ -210,11 +216,11 @@ PointCloud ArrayView::points() const {
     return {data, scalar, shape[0], shape[1], strides[0], strides[1]};
 }
 
-ArrayView view_array(const py::object& x) { return view_array_on_device(x, -1); }
+ArrayView view_array(const py::object& x) { return view_array_on_device(x, -1, nullptr); }
 
-ArrayView view_array_on_device(const py::object& x, int device) {
+ArrayView view_array_on_device(const py::object& x, int device, const void* stream) {
     if (py::isinstance<py::array>(x)) return view_numpy(py::reinterpret_borrow<py::array>(x));
-    if (py::hasattr(x, "__dlpack__")) return view_dlpack(x, device);
+    if (py::hasattr(x, "__dlpack__")) return view_dlpack(x, device, stream);
     throw InvalidInput("x is no array");
 }
 

@@ -32,7 +32,7 @@ struct ArrayView {
 [[nodiscard]] ArrayView view_array(const pybind11::object& x);
 
 /// The same, also in the memory of the current CUDA device: what the exporter has under way there comes before what is asked
-/// of the stream of a device opened by this thread.
-[[nodiscard]] ArrayView view_array_on_device(const pybind11::object& x, int device);
+/// of that stream from now on.
+[[nodiscard]] ArrayView view_array_on_device(const pybind11::object& x, int device, const void* stream);
 
 }  // namespace adabet::bindings

@@ -6,6 +6,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,23 +29,54 @@ namespace {
 
 /// Up to this many points the host counts, on a copy of the distances: questions to a device would take longer.
 constexpr std::size_t most_host_points = 512;
+/// What small clouds that are worked on together may take, on the device and on the host.
+constexpr std::size_t most_bytes_together = std::size_t{1} << 30;
 
 /// One call's device: opened, so that it is the thread's current one, before anything is exported to it.
 struct DeviceCall {
-    DeviceCall(int index, std::size_t max_memory, std::size_t device_memory, int n_threads)
-        : device(open_cuda_device(index)),
+    DeviceCall(int which, std::size_t max_memory, std::size_t device_memory, int n_threads)
+        : device(open_cuda_device(which)),
+          index(which),
           host(max_memory, n_threads),
           budget(device_memory),
           execution{budget, 1, host.execution.checkpoint} {}
+    DeviceCall(const DeviceCall&) = delete;
+    DeviceCall& operator=(const DeviceCall&) = delete;
+    /// Whatever went wrong: kernels under way still read the inputs, which their owners may use again from here on.
+    ~DeviceCall() { device->wait(); }
 
     std::unique_ptr<Device> device;
+    int index;
     Call host;
     MemoryBudget budget;        ///< bytes of the device
     const Execution execution;  ///< with that budget
+    std::vector<std::shared_ptr<void>> inputs;
 };
 
-ArrayView view_points(const py::object& x, int device) {
-    ArrayView view = view_array_on_device(x, device);
+/// Whether the device has the memory of an array from its first entry to its last.
+bool holds(Device& device, const ArrayView& view) {
+    const auto bytes = static_cast<std::ptrdiff_t>(size_of(view.scalar));
+    std::ptrdiff_t first = 0;
+    std::ptrdiff_t last = bytes - 1;
+    for (std::size_t k = 0; k < view.ndim; ++k) {
+        if (view.shape[k] == 0) return true;
+        const std::ptrdiff_t reach = static_cast<std::ptrdiff_t>(view.shape[k] - 1) * view.strides[k] * bytes;
+        (reach < 0 ? first : last) += reach;
+    }
+    const auto* const data = static_cast<const char*>(view.data);
+    return device.holds(data + first) && device.holds(data + last);
+}
+
+ArrayView view_input(DeviceCall& call, const py::object& x) {
+    ArrayView view = view_array_on_device(x, call.index, call.device->stream());
+    call.inputs.push_back(view.owner);
+    if (view.device >= 0 && !holds(*call.device, view))
+        throw InvalidInput("x is not in the memory of CUDA device " + std::to_string(call.index) + "; was it freed?");
+    return view;
+}
+
+ArrayView view_points(DeviceCall& call, const py::object& x) {
+    ArrayView view = view_input(call, x);
     if (view.ndim != 2) throw InvalidInput("x has " + std::to_string(view.ndim) + " axes, expected 2");
     return view;
 }
@@ -116,7 +148,7 @@ py::object device_distances(const py::object& x, int device, const std::string& 
                             bool to_host, std::size_t device_memory) {
     const Metric chosen = metric_from_name(metric);
     DeviceCall call(device, std::numeric_limits<std::size_t>::max(), device_memory, 1);
-    const ArrayView view = view_points(x, device);
+    const ArrayView view = view_points(call, x);
     return with_real(dtype, [&](auto kind) -> py::object {
         using Real = decltype(kind);
         return to_host ? distances_on_host<Real>(call, view, chosen)
@@ -129,7 +161,7 @@ double device_seconds(const py::object& x, int device, const std::string& metric
                       std::size_t repeats) {
     const Metric chosen = metric_from_name(metric);
     DeviceCall call(device, std::numeric_limits<std::size_t>::max(), std::numeric_limits<std::size_t>::max(), 1);
-    const ArrayView view = view_points(x, device);
+    const ArrayView view = view_points(call, x);
     return with_real(dtype, [&](auto kind) {
         using Real = decltype(kind);
         const GilReleased no_gil;
@@ -170,7 +202,7 @@ py::dict device_h1(const py::object& x, int device, const std::string& metric, d
                    const std::string& dtype, int n_threads, std::size_t max_memory, std::size_t device_memory) {
     const Metric chosen = metric_from_name(metric);
     DeviceCall call(device, max_memory, device_memory, n_threads);
-    const ArrayView view = view_points(x, device);
+    const ArrayView view = view_points(call, x);
     return with_real(dtype, [&](auto kind) {
         using Real = decltype(kind);
         const auto limit = to_real<Real>(threshold);
@@ -200,9 +232,13 @@ py::dict device_h1(const py::object& x, int device, const std::string& metric, d
     });
 }
 
+InvalidInput of_cloud(std::size_t i, const InvalidInput& e) {
+    return InvalidInput("cloud " + std::to_string(i) + ": " + e.what());
+}
+
 /// Small clouds in one go: all distances are asked for before any is waited for.
 template <class Real>
-void count_small(DeviceCall& call, const std::vector<ArrayView>& views, const std::vector<std::size_t>& small,
+void count_small(DeviceCall& call, const std::vector<ArrayView>& views, std::span<const std::size_t> small,
                  Metric metric, Real threshold, Real min_persistence, std::size_t* counts) {
     std::vector<std::size_t> starts;
     std::size_t total = 0;
@@ -213,9 +249,6 @@ void count_small(DeviceCall& call, const std::vector<ArrayView>& views, const st
     const DeviceArray<Real> matrices(*call.device, call.budget, total);
     std::vector<std::unique_ptr<PointsOnDevice>> points;
     std::vector<std::unique_ptr<DistancesOnDevice<Real>>> runs;
-    const auto named = [](std::size_t i, const InvalidInput& e) {
-        return InvalidInput("cloud " + std::to_string(i) + ": " + e.what());
-    };
     for (std::size_t k = 0; k < small.size(); ++k) {
         points.push_back(std::make_unique<PointsOnDevice>(call, views[small[k]]));
         runs.push_back(std::make_unique<DistancesOnDevice<Real>>(*call.device, points.back()->points(), metric,
@@ -228,7 +261,7 @@ void count_small(DeviceCall& call, const std::vector<ArrayView>& views, const st
         try {
             runs[k]->finish();
         } catch (const InvalidInput& e) {
-            throw named(small[k], e);
+            throw of_cloud(small[k], e);
         }
     }
     parallel_for(call.host.execution, small.size(), [&](std::size_t k, int, const Execution& own) {
@@ -238,6 +271,23 @@ void count_small(DeviceCall& call, const std::vector<ArrayView>& views, const st
     });
 }
 
+/// How many of these clouds go together: their distances, and copies of points, in a fraction of what a call may take.
+template <class Real>
+std::size_t in_one_go(const DeviceCall& call, const std::vector<ArrayView>& views, std::span<const std::size_t> small) {
+    const std::size_t most =
+        std::min({most_bytes_together, call.budget.limit() / 4, call.host.execution.budget.limit() / 4});
+    std::size_t bytes = 0;
+    std::size_t count = 0;
+    while (count < small.size()) {
+        const ArrayView& view = views[small[count]];
+        bytes += view.shape[0] * view.shape[0] * sizeof(Real);
+        if (view.device < 0) bytes += view.shape[0] * view.shape[1] * size_of(view.scalar);
+        if (count > 0 && bytes > most) break;
+        ++count;
+    }
+    return count;
+}
+
 py::array_t<std::int64_t> device_betti1_batch(const py::object& xs, int device, const std::string& metric,
                                               double threshold, double min_persistence, const std::string& dtype,
                                               int n_threads, std::size_t max_memory, std::size_t device_memory) {
@@ -245,9 +295,15 @@ py::array_t<std::int64_t> device_betti1_batch(const py::object& xs, int device, 
     DeviceCall call(device, max_memory, device_memory, n_threads);
     std::vector<ArrayView> views;
     if (py::isinstance<py::list>(xs)) {
-        for (const py::handle x : xs) views.push_back(view_points(py::reinterpret_borrow<py::object>(x), device));
+        for (const py::handle x : xs) {
+            try {
+                views.push_back(view_points(call, py::reinterpret_borrow<py::object>(x)));
+            } catch (const InvalidInput& e) {
+                throw of_cloud(views.size(), e);
+            }
+        }
     } else {
-        const ArrayView stack = view_array_on_device(xs, device);
+        const ArrayView stack = view_input(call, xs);
         if (stack.ndim != 3) throw InvalidInput("xs must have 3 axes (b, n, d)");
         for (std::size_t i = 0; i < stack.shape[0]; ++i) views.push_back(stack.at(i));
     }
@@ -260,7 +316,11 @@ py::array_t<std::int64_t> device_betti1_batch(const py::object& xs, int device, 
         std::vector<std::size_t> small;
         for (std::size_t i = 0; i < views.size(); ++i)
             if (views[i].shape[0] <= most_host_points) small.push_back(i);
-        count_small<Real>(call, views, small, chosen, limit, least, counts.data());
+        for (std::span<const std::size_t> left = small; !left.empty();) {
+            const std::size_t count = in_one_go<Real>(call, views, left);
+            count_small<Real>(call, views, left.first(count), chosen, limit, least, counts.data());
+            left = left.subspan(count);
+        }
         for (std::size_t i = 0; i < views.size(); ++i) {
             if (views[i].shape[0] <= most_host_points) continue;
             try {
@@ -273,7 +333,7 @@ py::array_t<std::int64_t> device_betti1_batch(const py::object& xs, int device, 
                         return count_bars_on_device(rips, limit, least, call.host.execution);
                     });
             } catch (const InvalidInput& e) {
-                throw InvalidInput("cloud " + std::to_string(i) + ": " + e.what());
+                throw of_cloud(i, e);
             }
         }
     });

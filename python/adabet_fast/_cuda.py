@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -106,17 +107,18 @@ def chosen(options: Options, *clouds: Any) -> int | None:
 def count(clouds: Any, device: int, options: Options, min_persistence: float) -> NDArray[np.int64]:
     """Bars of each cloud of a list, or of a stack."""
     clouds = [contiguous(x) for x in clouds] if isinstance(clouds, list) else contiguous(clouds)
-    return _core.device_betti1_batch(
-        clouds,
-        device=device,
-        metric=options.metric,
-        threshold=options.threshold,
-        min_persistence=min_persistence,
-        dtype=options.dtype,
-        n_threads=options.n_threads,
-        max_memory=options.max_memory,
-        device_memory=options.device_memory,
-    )
+    with _current(device, clouds[0] if isinstance(clouds, list) and clouds else clouds):
+        return _core.device_betti1_batch(
+            clouds,
+            device=device,
+            metric=options.metric,
+            threshold=options.threshold,
+            min_persistence=min_persistence,
+            dtype=options.dtype,
+            n_threads=options.n_threads,
+            max_memory=options.max_memory,
+            device_memory=options.device_memory,
+        )
 
 
 def count_one(x: Any, device: int, options: Options, min_persistence: float) -> int:
@@ -129,16 +131,17 @@ def count_one(x: Any, device: int, options: Options, min_persistence: float) -> 
 
 def barcode(x: Any, device: int, options: Options) -> Any:
     """The barcode of a cloud, as the core gives it."""
-    return _core.device_h1(
-        contiguous(x),
-        device=device,
-        metric=options.metric,
-        threshold=options.threshold,
-        dtype=options.dtype,
-        n_threads=options.n_threads,
-        max_memory=options.max_memory,
-        device_memory=options.device_memory,
-    )
+    with _current(device, x):
+        return _core.device_h1(
+            contiguous(x),
+            device=device,
+            metric=options.metric,
+            threshold=options.threshold,
+            dtype=options.dtype,
+            n_threads=options.n_threads,
+            max_memory=options.max_memory,
+            device_memory=options.device_memory,
+        )
 
 
 def device_memory(max_memory: object) -> int:
@@ -158,23 +161,34 @@ def contiguous(x: Any) -> Any:
 def distances(x: Any, original: Any, device: int, metric: str, dtype: str) -> Any:
     """Distances on the GPU: in the library of data that is there, as a NumPy array for data from the host."""
     on_device = device_of(x) is not None
-    out = _core.device_distances(
-        contiguous(x), device=device, metric=metric, dtype=dtype, to_host=not on_device, device_memory=_UNLIMITED
-    )
-    return _in_library_of(original, out) if on_device else out
+    with _current(device, x):
+        out = _core.device_distances(
+            contiguous(x), device=device, metric=metric, dtype=dtype, to_host=not on_device, device_memory=_UNLIMITED
+        )
+        return _in_library_of(original, out) if on_device else out
 
 
 def square(x: Any, device: int, metric: str, dtype: str, max_memory: object) -> NDArray[np.floating[Any]]:
     """Distances that a GPU computed, as a NumPy array."""
-    out: NDArray[np.floating[Any]] = _core.device_distances(
-        contiguous(x),
-        device=device,
-        metric=metric,
-        dtype=dtype,
-        to_host=True,
-        device_memory=device_memory(max_memory),
-    )
+    with _current(device, x):
+        out: NDArray[np.floating[Any]] = _core.device_distances(
+            contiguous(x),
+            device=device,
+            metric=metric,
+            dtype=dtype,
+            to_host=True,
+            device_memory=device_memory(max_memory),
+        )
     return out
+
+
+def _current(device: int, x: Any) -> AbstractContextManager[object]:
+    """Of several GPUs, torch hands out tensors of its own current one alone; the core's choice it need not see."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(x, torch.Tensor) and x.is_cuda:
+        current: AbstractContextManager[object] = torch.cuda.device(device)
+        return current
+    return nullcontext()
 
 
 def _in_library_of(x: Any, out: Any) -> Any:

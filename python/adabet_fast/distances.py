@@ -14,7 +14,7 @@ from adabet_fast._inputs import as_points, as_stack
 from adabet_fast._memory import resolve_budget
 from adabet_fast._options import check_dtype, check_flag, check_metric
 from adabet_fast._threads import resolve_threads
-from adabet_fast.errors import BackendUnavailableError
+from adabet_fast.errors import BackendUnavailableError, InvalidInputError
 
 
 def pairwise_distances(
@@ -151,8 +151,11 @@ def pairwise_distances_batch(
     device = _cuda.choose(chosen, *(clouds if is_list else [clouds])) if not is_list or clouds else None
     if device is not None:
         _refuse_condensed(condensed)
-        outs = [_on_gpu(cloud, x, device, metric, dtype) for cloud, x in zip(clouds, xs, strict=True)]
-        return outs if is_list else _stacked(outs, clouds)
+        outs = [
+            _on_gpu(cloud, x, device, metric, dtype, f"cloud {i}: ")
+            for i, (cloud, x) in enumerate(zip(clouds, xs, strict=True))
+        ]
+        return outs if is_list else _stacked(outs, clouds, dtype)
     out = _core.pairwise_distances_batch(
         clouds,
         metric=metric,
@@ -176,16 +179,23 @@ def _refuse_condensed(condensed: bool) -> None:
         raise BackendUnavailableError("condensed=True is not made on a GPU; take the square, or backend='cpu'")
 
 
-def _on_gpu(points: Any, x: Any, device: int, metric: str, dtype: str) -> Any:
-    out = _cuda.distances(points, x, device, metric, dtype)
+def _on_gpu(points: Any, x: Any, device: int, metric: str, dtype: str, which: str = "") -> Any:
+    try:
+        out = _cuda.distances(points, x, device, metric, dtype)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{which}{error}") from None
     return out if _cuda.device_of(points) is not None else _in_library_of(x, out)
 
 
-def _stacked(outs: list[Any], clouds: Any) -> Any:
-    if not outs:
-        return np.empty((0, clouds.shape[1], clouds.shape[1]), dtype=np.float32)
-    library = sys.modules[type(outs[0]).__module__.split(".")[0]]
-    return library.stack(outs)  # torch, CuPy, NumPy
+def _stacked(outs: list[Any], clouds: Any, dtype: str) -> Any:
+    """One array of several, which for no clouds has no entries."""
+    named = sys.modules[type(clouds).__module__.split(".")[0]]  # torch, CuPy, NumPy
+    library = clouds.__array_namespace__() if hasattr(clouds, "__array_namespace__") else named
+    if outs:
+        return library.stack(outs)
+    shape = (0, int(clouds.shape[1]), int(clouds.shape[1]))
+    place = {} if isinstance(clouds, np.ndarray) else {"device": clouds.device}
+    return library.empty(shape, dtype=getattr(library, dtype), **place)
 
 
 def _in_library_of(x: Any, out: Any) -> Any:

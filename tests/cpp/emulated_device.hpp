@@ -1,8 +1,7 @@
 #pragma once
 
-// A device on the host: the kernels' own code, each block's threads as fibers that meet at barriers and shuffles, device
-// memory as host memory. What a GPU would do in parallel happens here one after another, in an order that can be turned
-// around; the sanitizers watch every address.
+// A device on the host: the kernels' own code, each block's threads as fibers that meet at barriers and shuffles. What a
+// GPU would do in parallel happens here in sequence, forwards or backwards; the sanitizers watch every address.
 
 #include <array>
 #include <cstddef>
@@ -318,13 +317,14 @@ public:
         return memory;
     }
     void release(void* memory) noexcept override {
-        const auto found = allocated_.find(memory);
-        if (found == allocated_.end()) return;
-        left_ += found->second;
-        allocated_.erase(found);
+        left_ += allocated_.at(memory);
+        allocated_.erase(memory);
         std::free(memory);
     }
-    void* hand_over(void* memory) override { return memory; }
+    void* hand_over(void* memory) override {
+        allocated_.erase(memory);
+        return memory;
+    }
     std::size_t free_bytes() override { return left_; }
     unsigned multiprocessors() const override { return processors_; }
     void fill_zero(void* to, std::size_t bytes) override {
@@ -340,6 +340,8 @@ public:
         if (bytes > 0) std::memcpy(host, from, bytes);
     }
     void synchronize() override { step("synchronize"); }
+    void wait() noexcept override {}
+    bool holds(const void* byte) override { return reinterpret_cast<std::uintptr_t>(byte) > 4096; }
     void launch(const PackKernel<float>& kernel) override { run_kernel(kernel, kernel.blocks(), kernel.shared_bytes); }
     void launch(const PackKernel<double>& kernel) override { run_kernel(kernel, kernel.blocks(), kernel.shared_bytes); }
     void launch(const NormKernel& kernel) override { run_kernel(kernel, kernel.blocks(), kernel.shared_bytes); }

@@ -30,12 +30,20 @@ public:
     explicit CudaDevice(int index) {
         check_cuda(cudaGetDevice(&before_), "cudaGetDevice");
         check_cuda(cudaSetDevice(index), "cudaSetDevice");
-        check_cuda(cudaDeviceGetAttribute(&processors_, cudaDevAttrMultiProcessorCount, index),
-                   "cudaDeviceGetAttribute");
-        name_ = "CUDA device " + std::to_string(index);
+        try {
+            check_cuda(cudaDeviceGetAttribute(&processors_, cudaDevAttrMultiProcessorCount, index),
+                       "cudaDeviceGetAttribute");
+            name_ = "CUDA device " + std::to_string(index);
+            check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+        } catch (...) {
+            static_cast<void>(cudaSetDevice(before_));
+            throw;
+        }
     }
     ~CudaDevice() override {
         free_spare();
+        static_cast<void>(cudaStreamDestroy(stream_));
+        static_cast<void>(cudaGetLastError());  // of a device that is lost; what failed has been thrown before
         static_cast<void>(cudaSetDevice(before_));
     }
 
@@ -45,8 +53,10 @@ public:
             void* const memory = fitting->second;
             sizes_[memory] = fitting->first;
             spare_.erase(fitting);
+            spare_bytes_ -= sizes_[memory];
             return memory;
         }
+        if (spare_bytes_ > most_spare_bytes) free_spare();
         void* memory = nullptr;
         cudaError_t result = cudaMalloc(&memory, bytes);
         if (result == cudaErrorMemoryAllocation && !spare_.empty()) {
@@ -66,6 +76,7 @@ public:
         const auto found = sizes_.find(memory);
         if (found == sizes_.end()) return;
         spare_.emplace(found->second, memory);
+        spare_bytes_ += found->second;
         sizes_.erase(found);
     }
     void* hand_over(void* memory) override {
@@ -92,6 +103,13 @@ public:
             check_cuda(cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, stream_), "a copy to the host");
     }
     void synchronize() override { check_cuda(cudaStreamSynchronize(stream_), "work on the device"); }
+    void wait() noexcept override { static_cast<void>(cudaStreamSynchronize(stream_)); }
+    bool holds(const void* byte) override {
+        cudaPointerAttributes attributes{};
+        const cudaError_t result = cudaPointerGetAttributes(&attributes, byte);
+        static_cast<void>(cudaGetLastError());
+        return result == cudaSuccess && attributes.type != cudaMemoryTypeUnregistered;
+    }
 
     void launch(const PackKernel<float>& kernel) override {
         launch_cuda(kernel, kernel.blocks(), kernel.shared_bytes, stream_);
@@ -123,11 +141,16 @@ private:
     void free_spare() noexcept {
         for (const auto& [bytes, memory] : spare_) static_cast<void>(cudaFree(memory));
         spare_.clear();
+        spare_bytes_ = 0;
     }
+
+    /// More than that is given back before more is asked for: it is in nobody's budget.
+    static constexpr std::size_t most_spare_bytes = std::size_t{256} << 20U;
 
     std::map<void*, std::size_t> sizes_;
     std::multimap<std::size_t, void*> spare_;  ///< released, kept for this call: cudaMalloc and cudaFree are slow
-    cudaStream_t stream_ = cudaStreamPerThread;
+    std::size_t spare_bytes_ = 0;
+    cudaStream_t stream_ = nullptr;
     int before_ = 0;
     int processors_ = 1;
     std::string name_;

@@ -52,6 +52,10 @@ public:
     virtual void to_host(void* host, const void* from, std::size_t bytes) = 0;
     /// Waits for everything asked for so far; what went wrong in it is thrown here.
     virtual void synchronize() = 0;
+    /// The same, whatever went wrong.
+    virtual void wait() noexcept = 0;
+    /// Whether kernels can read this byte.
+    [[nodiscard]] virtual bool holds(const void* byte) = 0;
 
     virtual void launch(const PackKernel<float>& kernel) = 0;
     virtual void launch(const PackKernel<double>& kernel) = 0;
@@ -61,7 +65,7 @@ public:
     virtual void launch(const FinishKernel& kernel) = 0;
     virtual void launch(const RescueKernel& kernel) = 0;
 
-    /// For the kernels of other floors.
+    /// For the kernels of other floors, and for those whose work must come before.
     [[nodiscard]] virtual void* stream() const = 0;
 };
 
@@ -122,12 +126,10 @@ struct DeviceInfo {
 [[nodiscard]] std::vector<DeviceInfo> cuda_devices(std::string& why_not);
 /// Why that device cannot be used by this build; empty where it can. Quick, unlike the description of all.
 [[nodiscard]] std::string cuda_problem(int index);
-/// Makes that device the calling thread's current one and works on its per-thread stream.
+/// Makes that device the calling thread's current one and works on a stream of its own: torch waits for no per-thread one.
 /// Throws Unavailable where there is no such device, or its kernels are not in this build.
 [[nodiscard]] std::unique_ptr<Device> open_cuda_device(int index);
 /// Frees what hand_over gave, on whatever device it is.
 void free_cuda_memory(void* memory) noexcept;
-/// The handle of the stream that a device opened by this thread works on, as DLPack names it.
-inline constexpr int cuda_stream_handle = 2;
 
 }  // namespace adabet
