@@ -11,8 +11,6 @@ import argparse
 import json
 import os
 import platform
-import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -35,27 +33,9 @@ def run(command: list[str], package: Path | None, limit: float, **variables: str
     if limit < 1:
         return {"code": 124, "seconds": 0.0, "output": "not begun: no time was left"}
     try:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
+        code, text = gpu_build.run_until(limit, command, environment, ROOT)
     except OSError as error:
         return {"code": 127, "seconds": 0.0, "output": str(error)}
-    try:
-        text, code = process.communicate(timeout=limit)[0], process.returncode
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        try:
-            text = process.communicate(timeout=10)[0]
-        except subprocess.TimeoutExpired:  # a process that waits for a GPU ends when that lets it
-            text = ""
-        text, code = f"{text}\nstopped after {limit:.0f} s", 124
     return {"code": code, "seconds": round(time.monotonic() - started, 1), "output": text[-4000:]}
 
 

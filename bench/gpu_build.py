@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -33,6 +34,30 @@ def environment() -> dict[str, str]:
     path = os.pathsep.join([os.environ.get("PATH", ""), *sorted(folders)])
     nvcc = tool("nvcc")
     return {**os.environ, "PATH": path, **({"CUDACXX": nvcc} if nvcc is not None else {})}
+
+
+def run_until(limit: float, command: list[str], variables: dict[str, str], folder: Path) -> tuple[int, str]:
+    """How a command ended, and what it said. At its time limit it ends (124) with all that it has started."""
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    try:
+        text = process.communicate(timeout=limit)[0]
+        return process.returncode, text
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        try:
+            text = process.communicate(timeout=10)[0]
+        except subprocess.TimeoutExpired:  # a process that waits for a GPU ends when that lets it
+            text = ""
+        return 124, f"{text}\nstopped after {limit:.0f} s"
 
 
 def build(root: Path, architectures: str, limit: float) -> tuple[Path | None, dict[str, Any]]:
@@ -64,13 +89,8 @@ def by_pip(root: Path, to: Path, architectures: str, limit: float) -> tuple[bool
     command += ["--target", str(to), "-C", "cmake.define.ADABET_CUDA=ON", "-C", f"build-dir={to}-cmake"]
     command += ["-C", f"cmake.define.ADABET_CUDA_ARCHITECTURES={architectures}", str(root)]
     parallel = {"CMAKE_BUILD_PARALLEL_LEVEL": str(os.cpu_count() or 2)}
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, env=environment() | parallel, timeout=limit, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return False, f"it took more than {limit:.0f} s"
-    return done.returncode == 0, done.stdout + done.stderr
+    code, text = run_until(limit, command, environment() | parallel, root)
+    return code == 0, text
 
 
 def pybind11_headers() -> str:

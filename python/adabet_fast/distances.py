@@ -189,8 +189,13 @@ def _on_gpu(points: Any, x: Any, device: int, metric: str, dtype: str, which: st
 
 def _stacked(outs: list[Any], clouds: Any, dtype: str) -> Any:
     """One array of several, which for no clouds has no entries."""
-    named = sys.modules[type(clouds).__module__.split(".")[0]]  # torch, CuPy, NumPy
-    library = clouds.__array_namespace__() if hasattr(clouds, "__array_namespace__") else named
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(clouds, torch.Tensor):
+        library: Any = torch
+    elif hasattr(clouds, "__array_namespace__"):
+        library = clouds.__array_namespace__()
+    else:
+        library = sys.modules[type(clouds).__module__.split(".")[0]]  # NumPy, CuPy
     if outs:
         return library.stack(outs)
     shape = (0, int(clouds.shape[1]), int(clouds.shape[1]))

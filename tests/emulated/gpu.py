@@ -1,6 +1,6 @@
 """Puts the module of `cmake --preset emulated` in the package's place, and makes arrays "on" its GPU.
 
-A pytest plugin, so that it comes before the package: `pytest -p tests.emulated.gpu tests/emulated`.
+A pytest plugin, so that it comes before the package is imported: `pytest -p tests.emulated.gpu tests/emulated`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _get_pointer = ctypes.pythonapi.PyCapsule_GetPointer
 _get_pointer.restype, _get_pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
 
 
-def load() -> None:
+def pytest_load_initial_conftests() -> None:
     built = sorted((Path(__file__).parents[2] / "build" / "emulated").glob("_core*.so"))
     if not built:
         raise FileNotFoundError("build it: cmake --preset emulated && cmake --build --preset emulated")
@@ -92,7 +92,3 @@ class GpuArray:
 
     def reshape(self, *shape: Any) -> GpuArray:
         return GpuArray(self.host.reshape(*shape), self.asked)
-
-
-if __name__ != "__main__" and "adabet_fast" not in sys.modules:
-    load()
