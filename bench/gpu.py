@@ -77,7 +77,9 @@ def machine() -> dict[str, Any]:
     query = "name,driver_version,memory.total,clocks.max.sm,power.limit"
     smi = run(["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader"], None, 20)
     nvcc = gpu_build.tool("nvcc")
-    version = run([nvcc, "--version"], None, 20) if nvcc is not None else {"code": 127, "output": ""}
+    version: dict[str, Any] = {"code": 127}
+    if nvcc is not None:
+        version = run([nvcc, "--version"], None, 20)
     return {
         "gpu": smi["output"].strip() if smi["code"] == 0 else None,
         "why_no_gpu": None if smi["code"] == 0 else f"nvidia-smi: {smi['output'].strip()}",

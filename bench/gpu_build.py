@@ -24,7 +24,7 @@ def tool(name: str) -> str | None:
     """Where a program is: on PATH, beside this Python, or where CUDA's own installer puts it."""
     homes = [os.environ.get(variable) for variable in ("CUDA_HOME", "CUDA_PATH")]
     places = [str(Path(sys.executable).parent), *(str(Path(home) / "bin") for home in homes if home)]
-    places += ["/usr/local/cuda/bin", "/opt/cuda/bin"]
+    places.append("/usr/local/cuda/bin")
     return shutil.which(name) or shutil.which(name, path=os.pathsep.join(places))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib
 import importlib.util
 import os
 import subprocess
@@ -158,6 +160,46 @@ def check_batches() -> None:
     refused(lambda: pairwise_distances_batch(several), adabet_fast.InvalidInputError, "cloud 2: ")
 
 
+def check_a_model() -> None:
+    """The scores of a model on a GPU are the counts of what its layers gave, as the CPU counts them."""
+    from adabet_fast.nn import score_layers
+
+    torch.manual_seed(0)
+    layers = (torch.nn.Conv2d(3, 8, 3), torch.nn.Tanh(), torch.nn.Conv2d(8, 8, 3), torch.nn.Flatten())
+    model = torch.nn.Sequential(*layers, torch.nn.Linear(512, 10)).to(CUDA).eval()
+    batch = gaussian(48, 3, 12, 12)
+    outputs: dict[str, torch.Tensor] = {}
+
+    def keep(name: str, output: torch.Tensor) -> None:
+        outputs[name] = output.detach().clone()
+
+    hooks = [
+        layer.register_forward_hook(lambda _, __, output, name=name: keep(name, output))
+        for name, layer in model.named_children()
+    ]
+    scores = score_layers(model, [batch])
+    for hook in hooks:
+        hook.remove()
+    assert {score.name: score.b1 for score in scores} == {
+        score.name: betti1(outputs[score.name].cpu().flatten(1), backend="cpu") for score in scores
+    }
+
+
+def check_gradients() -> None:
+    from adabet_fast import nn
+
+    ours = gaussian(80, 3).requires_grad_()
+    theirs = ours.detach().cpu().requires_grad_()
+    for metric in ("euclidean", "cityblock"):
+        bars, expected = nn.h1(ours, metric=metric), nn.h1(theirs, metric=metric)
+        assert bars.device == ours.device
+        assert torch.equal(bars.detach().cpu(), expected.detach())
+        (got,), (gradient,) = torch.autograd.grad(bars.sum(), ours), torch.autograd.grad(expected.sum(), theirs)
+        assert torch.allclose(got.cpu(), gradient, atol=1e-5)
+    matrix = pairwise_distances(ours.detach())
+    assert torch.equal(nn.h1(matrix, distance_matrix=True).cpu(), nn.h1(theirs.detach()))
+
+
 def check_large_indices() -> None:
     """Rows where n² and n (n - 1) / 2 pass 31 and 32 bits: a pair has one distance, in a subset as in the whole."""
     for d in (3, 70):
@@ -264,16 +306,17 @@ def check_launch_failure() -> None:
     with contextlib.suppress(RuntimeError, IndexError):
         torch.empty(4, device=CUDA)[torch.tensor([10**9], device=CUDA)]
         torch.cuda.synchronize()
-    for call in (pairwise_distances, h1, betti1):
-        refused(lambda call=call: call(np.ones((5, 5)), backend="cuda"), adabet_fast.BackendUnavailableError, "cuda")
-        refused(lambda call=call: call(x), adabet_fast.BackendUnavailableError, "cuda")
+    calls: tuple[Callable[..., object], ...] = (pairwise_distances, h1, betti1)
+    for call in calls:
+        for points, options in ((np.ones((5, 5)), {"backend": "cuda"}), (x, {})):
+            refused(functools.partial(call, points, **options), adabet_fast.BackendUnavailableError, "cuda")
     assert betti1(np.random.default_rng(0).standard_normal((60, 3)), backend="cpu") >= 0
 
 
 def check_cupy() -> None:
     if importlib.util.find_spec("cupy") is None:
         return
-    import cupy
+    cupy: Any = importlib.import_module("cupy")
 
     x = np.random.default_rng(0).standard_normal((90, 500)).astype(np.float32)
     got = pairwise_distances(cupy.asarray(x))
@@ -294,7 +337,7 @@ def check_jax() -> None:
     if importlib.util.find_spec("jax") is None:
         return
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
-    import jax
+    jax: Any = importlib.import_module("jax")
 
     x = np.random.default_rng(0).standard_normal((90, 500)).astype(np.float32)
     ours = jax.numpy.asarray(x)
@@ -317,6 +360,8 @@ CHECKS: tuple[Callable[[], None], ...] = (
     check_repeats,
     check_barcodes,
     check_batches,
+    check_a_model,
+    check_gradients,
     check_large_indices,
     check_errors,
     check_budget,

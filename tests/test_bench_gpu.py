@@ -34,7 +34,7 @@ def test_a_command_that_hangs_ends_with_all_that_it_started(tmp_path: Path) -> N
     else:
         pytest.fail("the grandchild lives on")
     assert gpu.run([sys.executable, "-c", ""], None, 0.0)["code"] == 124  # no time left: not begun
-    assert gpu.run(["/there/is/no/such/program"], None, 5)["code"] == 127
+    assert gpu.run([str(tmp_path / "no-such-program")], None, 5)["code"] == 127
 
 
 def test_where_there_is_nothing_to_build_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

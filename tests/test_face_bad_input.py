@@ -340,6 +340,14 @@ def test_a_broken_producer_is_not_read_twice() -> None:
         h1(Interrupted())
 
 
+def test_a_tensor_whose_memory_was_freed() -> None:
+    x = torch.randn(50, 20)
+    x.untyped_storage().resize_(0)
+    for call in (pairwise_distances, h1, betti1, lambda x: betti1_batch([torch.randn(9, 2), x])):
+        with pytest.raises(InvalidInputError, match="has no memory: it was freed, or never there"):
+            call(x)
+
+
 def test_errors_are_pythons_own_too() -> None:
     assert issubclass(InvalidInputError, ValueError)
     assert issubclass(MemoryBudgetError, MemoryError)

@@ -317,14 +317,10 @@ public:
         return memory;
     }
     void release(void* memory) noexcept override {
-        left_ += allocated_.at(memory);
-        allocated_.erase(memory);
+        left_ += allocated_.extract(memory).mapped();
         std::free(memory);
     }
-    void* hand_over(void* memory) override {
-        allocated_.erase(memory);
-        return memory;
-    }
+    void* hand_over(void* memory) override { return allocated_.extract(memory).key(); }
     std::size_t free_bytes() override { return left_; }
     unsigned multiprocessors() const override { return processors_; }
     void fill_zero(void* to, std::size_t bytes) override {

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from adabet_fast._backends import backends
+from adabet_fast import _core
 from adabet_fast._options import check_length
 from adabet_fast.errors import InvalidInputError
 from adabet_fast.homology import h1 as measure
@@ -38,7 +38,7 @@ def h1(
     ----------
     x
         Points (n, ...), flattened from axis 1, or a distance matrix (n, n), of a floating-point type.
-        A tensor on a GPU is copied to the host for the homology where this build has no CUDA code.
+        A matrix on a GPU is copied to the host for the homology, points where this build has no code for that GPU.
     distance_matrix
         Read ``x`` as distances; of the two entries of an edge the one above the diagonal is read and gets the gradient.
     metric, threshold, backend, max_memory, n_threads
@@ -89,7 +89,7 @@ def h1(
     least = check_length(min_persistence, "min_persistence")
     precision = torch.float64 if points.dtype == torch.float64 else torch.float32
     bars = measure(
-        _for_engine(points, backend),
+        _for_engine(points, backend, distance_matrix),
         distance_matrix=distance_matrix,
         metric=metric,
         threshold=threshold,
@@ -165,10 +165,13 @@ def _check_tensor(x: object, name: str) -> torch.Tensor:
     return x
 
 
-def _for_engine(points: torch.Tensor, backend: str) -> torch.Tensor:
-    """The numbers without their graph, where the engine can read them."""
+def _for_engine(points: torch.Tensor, backend: str, distance_matrix: bool) -> torch.Tensor:
+    """The numbers without their graph, where the engine can read them: distance matrices on the host."""
     points = points.detach()
-    stays = points.device.type == "cpu" or (backend in ("auto", "cuda") and backends()["cuda"].available)
+    if points.device.type == "cuda" and backend in ("auto", "cuda") and not distance_matrix:
+        stays = not _core.cuda_problem(points.device.index)
+    else:
+        stays = points.device.type == "cpu"
     return points if stays else points.cpu()
 
 
