@@ -96,7 +96,7 @@ def test_many_small_clouds_go_in_parts_where_memory_is_short() -> None:
     assert betti1_batch([GpuArray(x) for x in clouds], max_memory=300_000).tolist() == expected
     assert betti1_batch(clouds, backend="cuda", max_memory=300_000).tolist() == expected
     with pytest.raises(MemoryBudgetError):
-        betti1_batch(clouds, backend="cuda", max_memory=20_000)
+        betti1_batch(clouds, backend="cuda", max_memory=10_000)
 
 
 def test_bad_clouds_are_named() -> None:
