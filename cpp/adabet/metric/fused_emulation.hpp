@@ -130,22 +130,26 @@ public:
     static constexpr std::size_t passes = 1;
     static constexpr std::size_t kept = chain::lanes;
     static constexpr std::size_t left = chain::lanes;
+    static constexpr std::size_t steps_a_line = 1;
+    static constexpr bool triangles = false;
 
-    template <class Core>
-    ADABET_INLINE void run(const ChunkBlock<float>& block, std::size_t i, std::size_t j, std::size_t,
+    template <class Core, class Shape>
+    ADABET_INLINE void run(const ChunkBlock<float>& block, std::size_t i, std::size_t j, std::size_t, auto soon,
                            float (*lanes)[chain::lanes]) {
+        constexpr std::size_t rows = Shape::rows_b;
+        for (std::size_t step = 0; step < block.steps; ++step) soon.ask();
         const float* a = block.a + i * block.ld;
         const float* b = block.b + j * block.ld;
         unsigned marks = block.marks_a[i];
-        for (std::size_t r = 0; r < B; ++r) marks |= j + r < block.n_b ? block.marks_b[j + r] : 0U;
+        for (std::size_t r = 0; r < rows; ++r) marks |= block.marks_b[j + r];
         if (marks == mark_none && failed_ <= most_failures + passed_) {
-            if (run_unless_halfway<B>(a, b, block.ld, block.steps, lanes)) {
+            if (run_unless_halfway<rows>(a, b, block.ld, block.steps, lanes)) {
                 ++passed_;
                 return;
             }
             ++failed_;
         }
-        for (std::size_t r = 0; r < B; ++r) run_exactly(a, b + r * block.ld, block.steps, lanes[r]);
+        for (std::size_t r = 0; r < rows; ++r) run_exactly(a, b + r * block.ld, block.steps, lanes[r]);
     }
 
 private:
