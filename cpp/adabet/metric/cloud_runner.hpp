@@ -17,8 +17,9 @@ class CloudRunner {
 public:
     CloudRunner(Isa isa, Metric metric, MemoryBudget& budget) : isa_(isa), metric_(metric), budget_(budget) {}
 
+    /// `next` is the cloud that this runner is likely to get next, if there is one.
     void run(const PointCloud& points, std::span<const Vertex> order, const DistanceOutput<Real>& out,
-             const Execution& execution) {
+             const Execution& execution, const PointCloud* next = nullptr) {
         if (out.n == 0) return;
         if (points.d == 0) return write_zeros(out);
         PointCloud ordered = points;
@@ -42,12 +43,15 @@ public:
             find_row_norms(points, metric_, table, execution, plan.workers, norms);
         }
         const PackSource source{.points = points, .table = table, .norms = norms, .order = PointOrder(order)};
+        const bool alike = next != nullptr && next->n == points.n && next->d == points.d && order.empty();
+        const PackSource after{.points = alike ? *next : points, .table = table, .norms = norms};
+        const PackSource* const ahead = alike ? &after : nullptr;
         if (plan.in_float) {
             if (!in_float_) in_float_.emplace(plan, metric_, budget_);
-            in_float_->run(source, out, execution);
+            in_float_->run(source, out, execution, ahead);
         } else {
             if (!in_double_) in_double_.emplace(plan, metric_, budget_);
-            in_double_->run(source, out, execution);
+            in_double_->run(source, out, execution, ahead);
         }
     }
 

@@ -38,9 +38,11 @@ void pairwise_distances_batch(std::span<const PointCloud> clouds, Metric metric,
     for (int k = 0; k < threads; ++k) runners.emplace_back(isa, metric, execution.budget);
     const auto run = [&](std::size_t i, int worker, const Execution& own) {
         const std::size_t n = clouds[i].n;
+        const std::size_t next = i + static_cast<std::size_t>(threads);
         try {
             runners[static_cast<std::size_t>(worker)].run(clouds[i], {},
-                                                          {.out = outs[i], .n = n, .stride = n, .form = form}, own);
+                                                          {.out = outs[i], .n = n, .stride = n, .form = form}, own,
+                                                          next < clouds.size() ? &clouds[next] : nullptr);
         } catch (const InvalidInput& error) {
             throw InvalidInput("cloud " + std::to_string(i) + ": " + error.what());
         }

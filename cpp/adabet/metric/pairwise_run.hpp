@@ -32,7 +32,9 @@ public:
 
     [[nodiscard]] const PairwisePlan& plan() const { return plan_; }
 
-    void run(const PackSource& source, const DistanceOutput<Real>& out, const Execution& execution) {
+    /// `next` is the cloud that comes after this one, if it is known: asked for while this one's last columns are computed.
+    void run(const PackSource& source, const DistanceOutput<Real>& out, const Execution& execution,
+             const PackSource* next = nullptr) {
         const Execution part{.budget = execution.budget,
                              .n_threads = plan_.workers,
                              .checkpoint = execution.checkpoint,
@@ -44,7 +46,7 @@ public:
                 group_of_all_pairs(source, task, w, own);
             } else {
                 const BlockPair pair = block_pair(task, plan_.n_blocks);
-                write(source, pair, block_of_pairs(source, pair, w, own), out);
+                write(source, pair, block_of_pairs(source, pair, w, own, next), out);
             }
         });
         if (!plan_.by_groups) return;
@@ -91,17 +93,17 @@ private:
         }
     }
 
-    /// What packing that chunk will read, where rows are contiguous and there is one.
-    [[nodiscard]] static Ahead rows_ahead(const PackSource& source, std::size_t first, std::size_t count,
-                                          std::size_t chunk) {
+    /// What packing that chunk of a block of rows will read, where they are contiguous and there is such a chunk.
+    [[nodiscard]] Ahead rows_ahead(const PackSource& source, std::size_t block, std::size_t chunk) const {
         const PointCloud& points = source.points;
         if (points.coordinate_stride != 1 || !source.order.as_they_stand() || chunk >= chain::n_chunks(points.d))
             return {};
         const std::size_t element = size_of(points.scalar);
-        return {.first = static_cast<const unsigned char*>(address_of(points, first, chunk * chain::chunk_columns)),
+        return {.first = static_cast<const unsigned char*>(
+                    address_of(points, block * plan_.block, chunk * chain::chunk_columns)),
                 .row_bytes = points.point_stride * static_cast<std::ptrdiff_t>(element),
                 .bytes = chain::columns_of(chunk, points.d) * element,
-                .rows = count};
+                .rows = rows_of(source, block)};
     }
 
     /// The sums of one group of chunks for all pairs.
@@ -111,17 +113,20 @@ private:
         std::fill_n(sums, plan_.sums, 0.0);
         const std::size_t first = group * chain::chunks_per_group;
         const std::size_t last = std::min(first + chain::chunks_per_group, chain::n_chunks(source.points.d));
+        const auto workers = static_cast<std::size_t>(plan_.workers);
         Panel<T>& panel = panels_[worker * plan_.n_panels];
         for (std::size_t chunk = first; chunk < last; ++chunk) {
             panel.pack_chunk(source, 0, n, chunk);
-            add_chunk(source, sums, panel, n, panel, n, chunk, rows_ahead(source, 0, n, chunk + 1));
+            // The groups in between are the other workers'.
+            const std::size_t next = chunk + 1 < last ? chunk + 1 : first + workers * chain::chunks_per_group;
+            add_chunk(source, sums, panel, n, panel, n, chunk, rows_ahead(source, 0, next));
             own.check();
         }
     }
 
     /// The sums of one block of pairs, all columns.
     const double* block_of_pairs(const PackSource& source, const BlockPair& pair, std::size_t worker,
-                                 const Execution& own) {
+                                 const Execution& own, const PackSource* next) {
         const bool diagonal = pair.first == pair.second;
         Panel<T>& a = panels_[worker * plan_.n_panels];
         Panel<T>& b = diagonal ? a : panels_[worker * plan_.n_panels + 1];
@@ -137,8 +142,9 @@ private:
             if (!first_group && in_group == 0) std::fill_n(group, plan_.sums, 0.0);
             a.pack_chunk(source, pair.first * plan_.block, n_a, chunk);
             if (!diagonal) b.pack_chunk(source, pair.second * plan_.block, n_b, chunk);
+            const bool after_this = chunk + 1 == chunks && plan_.n_tasks == 1 && next != nullptr;
             add_chunk(source, group, a, n_a, b, n_b, chunk,
-                      rows_ahead(source, pair.first * plan_.block, n_a, chunk + 1));
+                      after_this ? rows_ahead(*next, 0, 0) : rows_ahead(source, pair.first, chunk + 1));
             const bool group_ends = in_group + 1 == chain::chunks_per_group || chunk + 1 == chunks;
             if (!first_group && group_ends) join_into(metric_, sums, group, plan_.sums);
             own.check();
