@@ -250,8 +250,9 @@ public:
     [[nodiscard]] std::size_t lines() const { return ahead_.rows * chain::ceil_div(ahead_.bytes, line); }
 
 private:
+    // Where a row begins within a line: not that line, which its chunk before shares, but all that follow.
     [[nodiscard]] ADABET_INLINE const unsigned char* here() const {
-        return ahead_.first + static_cast<std::ptrdiff_t>(row_) * ahead_.row_bytes + at_;
+        return ahead_.first + static_cast<std::ptrdiff_t>(row_) * ahead_.row_bytes + at_ + (line - 1);
     }
     ADABET_INLINE void advance(std::size_t bytes) {
         at_ += bytes;
