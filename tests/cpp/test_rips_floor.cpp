@@ -232,16 +232,31 @@ void check_classifier(const DistanceMatrix<Real>& d, const std::vector<RankedEdg
         const Execution execution{budget, threads, {}};
         Classifier<Real> classifier(slot_order(survey, d.n, execution), threads, execution);
         critical.emplace_back();
-        for (std::size_t begin = 0; begin < edges.size();) {
-            const std::size_t count = std::min(classifier.chunk(), edges.size() - begin);
-            classifier.process({edges.data() + begin, count});
-            for (std::size_t i = 0; i < classifier.critical().items.size(); ++i) {
-                critical.back().push_back(begin + classifier.critical().items[i].edge);
-                for (const Vertex v : classifier.critical().representatives(i))
-                    critical.back().push_back(static_cast<std::size_t>(v));
+        std::size_t begin = 0;
+        classifier.process(edges, [&](std::span<const RankedEdge<Real>> stretch, const CriticalEdges& found) {
+            CHECK(stretch.data() == edges.data() + begin);
+            for (const RankedEdge<Real>& edge : stretch) {
+                const BitGraph& graph = classifier.graph();
+                const std::size_t b = graph.slot(edge.b);
+                CHECK((graph.row(graph.slot(edge.a))[b / BitGraph::kWordBits] >> (b % BitGraph::kWordBits) & 1) != 0);
             }
-            begin += count;
-        }
+            for (std::size_t i = 0; i < found.items.size(); ++i) {
+                critical.back().push_back(begin + found.items[i].edge);
+                for (const Vertex v : found.representatives(i)) critical.back().push_back(static_cast<std::size_t>(v));
+            }
+            begin += stretch.size();
+            return true;
+        });
+        CHECK_EQ(begin, edges.size());
+        // None is handed on any more once it was refused.
+        Classifier<Real> ended(slot_order(survey, d.n, execution), threads, execution);
+        std::size_t seen = 0;
+        ended.process(edges, [&](std::span<const RankedEdge<Real>> stretch, const CriticalEdges&) {
+            CHECK(seen < edges.size() / 2);
+            seen += stretch.size();
+            return seen < edges.size() / 2;
+        });
+        CHECK(seen >= edges.size() / 2);
     }
     CHECK(!critical[0].empty());
     CHECK(critical[1] == critical[0]);

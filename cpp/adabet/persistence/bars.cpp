@@ -40,19 +40,18 @@ public:
 
     void process(std::span<const RankedEdge<Real>> edges) {
         Stopwatch watch;
-        while (!edges.empty() && !reduction_.all_dead()) {
-            execution_.check();
-            const auto chunk = edges.first(std::min(classifier_.chunk(), edges.size()));
-            edges = edges.subspan(chunk.size());
-            classifier_.process(chunk);
-            stats_.edges += chunk.size();
+        classifier_.process(edges, [&](std::span<const RankedEdge<Real>> stretch, const CriticalEdges& critical) {
+            stats_.edges += stretch.size();
             watch.lap(stats_.seconds_lunes);
-            reduction_.kill_all(chunk, classifier_.critical());
+            reduction_.kill_all(stretch, critical);
             watch.lap(stats_.seconds_columns);
+            execution_.check();
             if (execution_.report)
                 execution_.report(
-                    {stats_.edges, stats_.births, reduction_.alive(), static_cast<double>(chunk.back().length())});
-        }
+                    {stats_.edges, stats_.births, reduction_.alive(), static_cast<double>(stretch.back().length())});
+            return !reduction_.all_dead();
+        });
+        watch.lap(stats_.seconds_lunes);
     }
 
 private:

@@ -6,8 +6,9 @@ namespace adabet {
 
 namespace {
 
-/// Below this many critical edges, threads cost more than they bring.
-constexpr std::size_t kFewestCellsOnThreads = 64;
+/// Below this many critical edges at once, threads cost more than they bring: each finds anew the steps of flows that the
+/// others have found, and where cells are few, their flows are long and have most steps in common.
+constexpr std::size_t kFewestCellsOnThreads = 1024;
 constexpr std::size_t kSharesOfThread = 4;
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "adabet/isa.hpp"
 #include "adabet/memory_budget.hpp"
 #include "adabet/types.hpp"
 
@@ -57,12 +58,26 @@ public:
         set(slot_b, slot_a);
     }
 
-    /// Asks for the words that connecting these vertices will change.
-    void prefetch(Vertex a, Vertex b) const {
-        const std::size_t slot_a = slot(a);
-        const std::size_t slot_b = slot(b);
+    /// Asks for the words that connecting these slots will change.
+    ADABET_INLINE void prefetch(std::size_t slot_a, std::size_t slot_b) const {
         __builtin_prefetch(rows_.data() + slot_a * words_ + slot_b / kWordBits, 1);
         __builtin_prefetch(rows_.data() + slot_b * words_ + slot_a / kWordBits, 1);
+    }
+
+    /// Whether its rows are more than a core's own cache holds.
+    [[nodiscard]] bool is_large() const {
+        constexpr std::size_t kCachedBytes = std::size_t{1} << 19;
+        return rows_.size() * sizeof(Word) >= kCachedBytes;
+    }
+    /// Asks for the first blocks where both rows have neighbours: what a look at their lune begins with.
+    ADABET_INLINE void prefetch_common(std::size_t slot_a, std::size_t slot_b) const {
+        constexpr int kMostBlocks = 4;
+        Word both = summary(slot_a)[0] & summary(slot_b)[0];
+        for (int k = 0; k < kMostBlocks && both != 0; ++k, both &= both - 1) {
+            const std::size_t word = static_cast<std::size_t>(std::countr_zero(both)) * kBlockWords;
+            __builtin_prefetch(row(slot_a) + word);
+            __builtin_prefetch(row(slot_b) + word);
+        }
     }
 
 private:
@@ -72,7 +87,9 @@ private:
     void set(std::size_t row, std::size_t column) {
         rows_[row * words_ + column / kWordBits] |= Word{1} << (column % kWordBits);
         const std::size_t block = column / (kWordBits * kBlockWords);
-        summaries_[row * summary_words_ + block / kWordBits] |= Word{1} << (block % kWordBits);
+        Word& summary = summaries_[row * summary_words_ + block / kWordBits];
+        const Word bit = Word{1} << (block % kWordBits);
+        if ((summary & bit) == 0) summary |= bit;  // mostly set already, and a word that is only read is cheaper
     }
 
     std::size_t words_;

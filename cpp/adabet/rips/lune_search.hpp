@@ -228,8 +228,11 @@ private:
 template <class Real>
 ADABET_INLINE void classify_edges(BitGraph& graph, LuneScratch& scratch, const RankedEdge<Real>* edges,
                                   std::size_t count, CriticalEdges& critical) {
+    constexpr std::size_t kAhead = 6;
+    const std::size_t ahead = graph.is_large() ? kAhead : count;
     LuneSearch search(graph, scratch);
     for (std::size_t i = 0; i < count; ++i) {
+        if (i + ahead < count) graph.prefetch_common(graph.slot(edges[i + ahead].a), graph.slot(edges[i + ahead].b));
         const std::size_t a = graph.slot(edges[i].a);
         const std::size_t b = graph.slot(edges[i].b);
         const std::size_t first = critical.vertices.size();
