@@ -39,8 +39,8 @@ void check_budget() {
     CHECK(h1(matrix.view(), infinity<float>, Execution{enough}).intervals == expected.intervals);
 }
 
-void check_cancellation() {
-    const auto matrix = sample(300);
+void check_cancellation(std::size_t n) {
+    const auto matrix = sample(n);
     int calls = 0;
     MemoryBudget budget;
     static_cast<void>(h1(matrix.view(), infinity<float>, Execution{budget, 2, [&] { ++calls; }}));
@@ -56,7 +56,7 @@ void check_cancellation() {
 }
 
 void check_threads() {
-    const auto matrix = sample(450);
+    const auto matrix = sample(900);  // rows and edges enough for threads to share the lunes
     MemoryBudget budget;
     const auto one = h1(matrix.view(), infinity<float>, Execution{budget, 1, {}});
     for (const int threads : {2, 7}) {
@@ -128,7 +128,8 @@ void check_arguments() {
 
 int main() {
     check_budget();
-    check_cancellation();
+    check_cancellation(300);
+    check_cancellation(700);
     check_threads();
     check_batch();
     check_arguments();

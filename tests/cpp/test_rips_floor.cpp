@@ -235,8 +235,8 @@ void check_classifier(const DistanceMatrix<Real>& d, const std::vector<RankedEdg
         std::size_t begin = 0;
         classifier.process(edges, [&](std::span<const RankedEdge<Real>> stretch, const CriticalEdges& found) {
             CHECK(stretch.data() == edges.data() + begin);
-            for (const RankedEdge<Real>& edge : stretch) {
-                const BitGraph& graph = classifier.graph();
+            const BitGraph& graph = classifier.graph();
+            for (const RankedEdge<Real>& edge : {stretch.front(), stretch.back()}) {
                 const std::size_t b = graph.slot(edge.b);
                 CHECK((graph.row(graph.slot(edge.a))[b / BitGraph::kWordBits] >> (b % BitGraph::kWordBits) & 1) != 0);
             }
