@@ -20,9 +20,6 @@
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
 #endif
-#if defined(__SANITIZE_THREAD__)
-#include <sanitizer/tsan_interface.h>
-#endif
 
 namespace emulated {
 
@@ -161,16 +158,12 @@ private:
         std::vector<char> stack;
         bool done = true;
         void* fake_stack = nullptr;
-        void* tsan = nullptr;
     };
 
     void start(unsigned t) {
         Fiber& fiber = fibers_[t];
         fiber.done = false;
         prepare(fiber.place, fiber.stack.data(), fiber.stack.size(), &Block::entry);
-#if defined(__SANITIZE_THREAD__)
-        fiber.tsan = __tsan_create_fiber(0);
-#endif
     }
     static void entry() {
         Block* const block = running_;
@@ -192,10 +185,6 @@ private:
 #if defined(__SANITIZE_ADDRESS__)
         __sanitizer_start_switch_fiber(&main_fake_stack_, fibers_[t].stack.data(), fibers_[t].stack.size());
 #endif
-#if defined(__SANITIZE_THREAD__)
-        main_tsan_ = __tsan_get_current_fiber();
-        __tsan_switch_to_fiber(fibers_[t].tsan, 0);
-#endif
         switch_places(main_, fibers_[t].place);
 #if defined(__SANITIZE_ADDRESS__)
         __sanitizer_finish_switch_fiber(main_fake_stack_, nullptr, nullptr);
@@ -205,9 +194,6 @@ private:
         Fiber& fiber = fibers_[current_];
 #if defined(__SANITIZE_ADDRESS__)
         __sanitizer_start_switch_fiber(leaving_ ? nullptr : &fiber.fake_stack, main_stack_, main_stack_bytes_);
-#endif
-#if defined(__SANITIZE_THREAD__)
-        __tsan_switch_to_fiber(main_tsan_, 0);
 #endif
         leaving_ = false;
         switch_places(fiber.place, main_);
@@ -220,9 +206,6 @@ private:
     }
     /// A thread that has ended is waited for no more.
     void leave(unsigned t) {
-#if defined(__SANITIZE_THREAD__)
-        __tsan_destroy_fiber(fibers_[t].tsan);
-#endif
         for (Barrier* barrier : {&block_barrier_, &warp_barriers_[t / 32]}) {
             --barrier->size;
             if (barrier->size > 0 && barrier->arrived == barrier->size) {
@@ -249,7 +232,6 @@ private:
     [[maybe_unused]] void* main_fake_stack_ = nullptr;
     [[maybe_unused]] const void* main_stack_ = nullptr;
     [[maybe_unused]] std::size_t main_stack_bytes_ = 0;
-    [[maybe_unused]] void* main_tsan_ = nullptr;
 };
 
 inline std::uint64_t Thread::block() const { return block_.index; }

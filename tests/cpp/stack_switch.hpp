@@ -1,12 +1,11 @@
 #pragma once
 
-// Leaving one stack for another and coming back. Without the kernel, which swapcontext asks twice each time; ThreadSanitizer
-// knows that way alone, and other processors have no other one here.
+// Leaving one stack for another and coming back, without the kernel, which swapcontext asks twice each time.
 
 #include <cstddef>
 #include <cstdint>
 
-#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__)
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
