@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from adabet_fast._memory import resolve_budget
 from adabet_fast.distances import pairwise_distances
 from adabet_fast.errors import BackendUnavailableError
 from adabet_fast.homology import betti1_batch
@@ -103,6 +104,7 @@ class Tally:
         self._waiting: list[tuple[Layer, PooledCloud]] = []
         self._bytes = 0
         self._shelf = _Shelf()
+        self._scratch = resolve_budget(None)  # for the distances of one layer
 
     def add(self, layer: Layer, rows: torch.Tensor, orders: tuple[Order, ...], batch_sizes: tuple[int, ...]) -> None:
         """Take one cloud; its points are not needed after the return.
@@ -196,7 +198,7 @@ class Tally:
                 rows = rows.cpu()
             else:
                 return made
-        return team_distances(rows, self.engine.dtype, self.engine.n_threads)
+        return team_distances(rows, self.engine.dtype, self.engine.n_threads, self._scratch)
 
 
 class _Shelf:

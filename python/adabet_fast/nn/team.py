@@ -30,7 +30,9 @@ def team_size() -> int:
     return torch.get_num_threads() if usable else 0
 
 
-def team_distances(rows: torch.Tensor, dtype: str, n_threads: int | None) -> NDArray[np.floating[Any]]:
+def team_distances(
+    rows: torch.Tensor, dtype: str, n_threads: int | None, max_memory: int | None = None
+) -> NDArray[np.floating[Any]]:
     """Return the Euclidean distances of points on the CPU, those of :func:`adabet_fast.pairwise_distances` to the bit.
 
     Parameters
@@ -41,6 +43,8 @@ def team_distances(rows: torch.Tensor, dtype: str, n_threads: int | None) -> NDA
         ``"float32"`` or ``"float64"``, of the distances.
     n_threads
         The most threads to use; None: as everywhere.
+    max_memory
+        Bytes; None: what is free is asked for, a quarter of a millisecond that a hundred layers need not pay each.
 
     Examples
     --------
@@ -54,6 +58,6 @@ def team_distances(rows: torch.Tensor, dtype: str, n_threads: int | None) -> NDA
         dtype=dtype,
         condensed=False,
         n_threads=resolve_threads(n_threads),
-        max_memory=resolve_budget(None),
+        max_memory=resolve_budget(max_memory),
         openmp_team=team_size(),
     )
