@@ -94,6 +94,17 @@ def nonmetric(n: int) -> Array:
     return _symmetric(1.0 - rng(12 + n).random((n, n)))
 
 
+def bipartite(n: int) -> Array:
+    """Give the complete bipartite {1, 2} metric: about n^2 / 4 births, and all die at the enclosing radius."""
+    side = np.arange(n) % 2
+    return _symmetric(np.where(side[:, None] == side, 2.0, 1.0))
+
+
+def tied(n: int) -> Array:
+    """Draw independent lengths of sixteen values in [1, 2): a metric full of ties, as a distance matrix."""
+    return _symmetric(1.0 + rng(16 + n).integers(0, 16, (n, n)) / 16)
+
+
 def small_batch(b: int = 1000, n: int = 40, d: int = 64) -> Array:
     """Draw a stack of small gaussian clouds."""
     return rng(9).standard_normal((b, n, d)).astype(np.float32)
@@ -109,19 +120,24 @@ _KINDS: dict[str, Callable[[int], Array]] = {
     "swiss16": swiss16,
     "random": random_distances,
     "nonmetric": nonmetric,
+    "bipartite": bipartite,
+    "tied": tied,
 }
 
 
 KINDS = {*_KINDS, "gauss", "grid", "batch", "knn", "geometric", "neighbours"}
 """First words of the names that `make` takes."""
 
+MATRICES = ("random", "nonmetric", "bipartite", "tied")
+"""Those whose clouds are distance matrices."""
+
 
 def make(name: str) -> Any:
     """Make the cloud of a name.
 
     `gauss_d512_n1000`, `circle256_n500`, `grid_30x30`, ...: points (n, d). `batch64_n40_d4096`: a stack (64, 40, 4096).
-    `random_n500`, `nonmetric_n500`: a distance matrix. `knn30_n20000`, `geometric_n149000_e1700000` and
-    `neighbours_n1000000_e10000000`: a graph, as a scipy COO matrix with each edge once.
+    `random_n500`, `nonmetric_n500`, `bipartite_n400`, `tied_n500`: a distance matrix. `knn30_n20000`,
+    `geometric_n149000_e1700000`, `neighbours_n1000000_e10000000`: a graph, as a scipy COO matrix with each edge once.
     """
     if m := re.fullmatch(r"gauss_d(\d+)_n(\d+)", name):
         return gauss(int(m[1]), int(m[2]))

@@ -38,7 +38,7 @@ class Size:
 
     @property
     def matrix(self) -> bool:
-        return self.name.startswith(("knn", "geometric", "neighbours", "random", "nonmetric"))
+        return self.name.startswith(("knn", "geometric", "neighbours", *clouds.MATRICES))
 
 
 SIZES = [

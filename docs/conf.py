@@ -20,7 +20,7 @@ extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autos
 root_doc = "index"
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_build"]
-RESULTS = ("peers", "sizes", "growth", "selection")  # `python -m bench.peers` and its kin write them
+RESULTS = ("peers", "sizes", "growth", "reduction", "selection")  # `python -m bench.peers` and its kin write them
 
 html_theme = "furo"
 html_title = f"adabet_fast {release}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+from bench import clouds
+
 KINDS = ["gauss_d512", "cube3", "circle256", "torus", "o3", "relu2048", "grid", "blobs10", "swiss16"]
 
 
@@ -50,7 +52,7 @@ def group_of(name: str) -> str:
         return "batch"
     if name.startswith(("knn", "geometric", "neighbours")):
         return "graph"
-    if name.startswith(("random", "nonmetric")):
+    if name.startswith(clouds.MATRICES):
         return "random"
     n = points(name)
     if name in GROUPS["memory"]:
@@ -60,8 +62,6 @@ def group_of(name: str) -> str:
 
 def chosen(words: list[str]) -> list[str]:
     """Groups and clouds by name, in the order given, each once."""
-    from bench import clouds
-
     names: dict[str, None] = {}
     for word in words:
         if word in GROUPS:

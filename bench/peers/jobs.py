@@ -23,7 +23,7 @@ def data_of(name: str) -> Data:
         return Data("graph", [made], threshold)
     if made.ndim == 3:
         return Data("points", list(made), threshold)
-    matrix = cloud.startswith(("random", "nonmetric"))
+    matrix = cloud.startswith(clouds.MATRICES)
     return Data("matrix" if matrix else "points", [made], threshold)
 
 

@@ -16,8 +16,9 @@ BirthIndex highest_bit(std::size_t word, SparseBits::Word bits) {
 
 }  // namespace
 
-Columns::Columns(std::size_t n_births, AddWords add_words, MemoryBudget& budget)
+Columns::Columns(std::size_t n_births, AddWords add_words, MemoryBudget& budget, ColumnRule rule)
     : add_words_(add_words),
+      rule_(rule),
       making_(n_births, budget),
       refreshing_(n_births, budget),
       dead_(make_buffer<Word>(budget, n_births / SparseBits::kWordBits + 1, 0)),
@@ -115,7 +116,8 @@ void Columns::store(Column& column, SparseBits& from) {
         entries += static_cast<std::size_t>(std::popcount(bits));
         if (bits != 0) n_words = w + 1;
     });
-    const bool as_bits = entries > 0 && entries * sizeof(BirthIndex) >= n_words * sizeof(Word);
+    const bool as_bits =
+        entries > 0 && static_cast<double>(entries) * rule_.words_per_entry >= static_cast<double>(n_words);
     make_room(column, as_bits ? n_words * sizeof(Word) : entries * sizeof(BirthIndex));
     column.fresh_at = static_cast<std::uint32_t>(deaths_) | (as_bits ? kBits : 0);
     if (as_bits) {

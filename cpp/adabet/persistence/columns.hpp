@@ -10,15 +10,21 @@
 
 namespace adabet {
 
+/// How a column is held: as bits where its entries, each worth so many words, are no less than the words up to its pivot;
+/// else as a list. bench/reduction.py measures what they are worth: half a word would take fewest bytes.
+struct ColumnRule {
+    double words_per_entry = 1;
+};
+
 /// Reduction mod 2 of columns over the births, pivot = the youngest birth. Stored columns are kept reduced against one
 /// another when they are used: a new column then needs one addition for each dead birth of its few entries, and what it
-/// adds are living births only. Each is held as bits or as a list, whichever is smaller.
+/// adds are living births only. Each is held as bits or as a list, by the rule.
 class Columns {
 public:
     using Word = SparseBits::Word;
     using AddWords = SparseBits::AddWords;
 
-    Columns(std::size_t n_births, AddWords add_words, MemoryBudget& budget);
+    Columns(std::size_t n_births, AddWords add_words, MemoryBudget& budget, ColumnRule rule = {});
     Columns(const Columns&) = delete;
     Columns& operator=(const Columns&) = delete;
     ~Columns();
@@ -60,6 +66,7 @@ private:
     void make_room(Column& column, std::size_t n_bytes);
 
     AddWords add_words_;
+    ColumnRule rule_;
     SparseBits making_;
     SparseBits refreshing_;
     Buffer<Word> dead_;
