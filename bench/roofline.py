@@ -61,7 +61,7 @@ def assert_distances(x: Any, distances: Any) -> None:
 
 
 def aligned_cloud(n: int, d: int) -> Any:
-    """Where torch puts a tensor: at a multiple of 64 bytes. NumPy's own are 16 bytes beyond one, which costs some 3 %."""
+    """At a multiple of 64 bytes, as torch's tensors; NumPy's own are 16 bytes beyond one, which costs some 3 %."""
     memory = np.empty(n * d * 4 + 64, dtype=np.uint8)
     start = -memory.ctypes.data % 64
     x = memory[start : start + n * d * 4].view(np.float32).reshape(n, d)

@@ -19,7 +19,9 @@ public:
     Counter(Metric metric, MemoryBudget& budget)
         : metric_(metric), distances_(active_isa(), metric, budget), matrix_(make_buffer<Real>(budget)) {}
 
-    std::size_t count(const PointCloud& cloud, Real threshold, Real min_persistence, const Execution& execution) {
+    /// `next` is the cloud that is likely to come next, if there is one.
+    std::size_t count(const PointCloud& cloud, Real threshold, Real min_persistence, const Execution& execution,
+                      const PointCloud* next) {
         const std::size_t n = cloud.n;
         if (matrix_.size() < n * n) {
             matrix_.clear();
@@ -27,7 +29,8 @@ public:
         }
         // Scratch is kept only where it is small beside what is allowed anyway.
         if (n <= FewPoints<Real>::kMost) {
-            distances_.run(cloud, {}, DistanceOutput<Real>{.out = matrix_.data(), .n = n, .stride = n}, execution);
+            distances_.run(cloud, {}, DistanceOutput<Real>{.out = matrix_.data(), .n = n, .stride = n}, execution,
+                           next);
         } else {
             pairwise_distances(cloud, metric_, matrix_.data(), n, execution);
         }
@@ -52,8 +55,10 @@ void betti1_batch(std::span<const PointCloud> clouds, Metric metric, Real thresh
     for (std::size_t k = 0; k < (whole_clouds ? n_threads : 1); ++k) counters.emplace_back(metric, execution.budget);
 
     const auto run = [&](std::size_t i, int worker, const Execution& own) {
+        const std::size_t next = i + counters.size();
         try {
-            out[i] = counters[static_cast<std::size_t>(worker)].count(clouds[i], threshold, min_persistence, own);
+            out[i] = counters[static_cast<std::size_t>(worker)].count(clouds[i], threshold, min_persistence, own,
+                                                                      next < clouds.size() ? &clouds[next] : nullptr);
         } catch (const InvalidInput& error) {
             throw InvalidInput("cloud " + std::to_string(i) + ": " + error.what());
         }
