@@ -7,6 +7,7 @@ namespace adabet::bindings {
 void register_errors(pybind11::module_& module);
 void register_execution(pybind11::module_& module);
 void register_device(pybind11::module_& module);
+void register_device_homology(pybind11::module_& module);
 void register_distances(pybind11::module_& module);
 void register_homology(pybind11::module_& module);
 

@@ -63,6 +63,9 @@ def device_h1(
     max_memory: int,
     device_memory: int,
 ) -> _RawBarcode: ...
+def device_plan(
+    n: int, d: int, *, metric: str, dtype: str, n_threads: int, max_memory: int, device_memory: int
+) -> tuple[str, int, int]: ...
 def device_betti1_batch(
     xs: object,
     *,

@@ -99,11 +99,18 @@ private:
 /// One block at a time: its threads take turns on this system thread.
 class Block {
 public:
-    Block(unsigned threads, std::size_t shared_bytes, bool backwards)
-        : backwards_(backwards), fibers_(threads), warps_(threads / 32), warp_barriers_(threads / 32) {
-        shared_ = std::aligned_alloc(64, std::max<std::size_t>(64, (shared_bytes + 63) / 64 * 64));
-        shared_bytes_ = shared_bytes;
+    explicit Block(unsigned threads) : fibers_(threads), warps_(threads / 32), warp_barriers_(threads / 32) {
         for (Fiber& fiber : fibers_) fiber.stack.resize(stack_bytes);
+    }
+    /// This system thread's block of so many threads: their stacks are kept from one launch to the next.
+    static Block& of(unsigned threads, std::size_t shared_bytes, bool backwards) {
+        static thread_local std::map<unsigned, Block> blocks;
+        Block& block = blocks.try_emplace(threads, threads).first->second;
+        std::free(block.shared_);
+        block.shared_ = std::aligned_alloc(64, std::max<std::size_t>(64, (shared_bytes + 63) / 64 * 64));
+        block.shared_bytes_ = shared_bytes;
+        block.backwards_ = backwards;
+        return block;
     }
     Block(const Block&) = delete;
     Block& operator=(const Block&) = delete;
@@ -216,7 +223,7 @@ private:
         }
     }
 
-    bool backwards_;
+    bool backwards_ = false;
     std::vector<Fiber> fibers_;
     std::vector<std::array<std::uint64_t, 32>> warps_;
     std::vector<Barrier> warp_barriers_;
@@ -269,7 +276,7 @@ inline std::uint32_t Thread::ballot(bool is_set) {
 /// Runs a kernel's whole grid.
 template <class Kernel>
 void run(const Kernel& kernel, std::uint64_t n_blocks, std::size_t shared_bytes, bool backwards) {
-    Block block(Kernel::threads, shared_bytes, backwards);
+    Block& block = Block::of(Kernel::threads, shared_bytes, backwards);
     for (std::uint64_t k = 0; k < n_blocks; ++k) {
         const std::uint64_t index = backwards ? n_blocks - 1 - k : k;
         block.run(index, n_blocks, [&kernel](Thread& thread) { kernel(thread); });
@@ -317,6 +324,14 @@ public:
         step("copy to the host");
         if (bytes > 0) std::memcpy(host, from, bytes);
     }
+    void to_host_rows(void* host, std::size_t host_stride, const void* from, std::size_t from_stride,
+                      std::size_t row_bytes, std::size_t rows) override {
+        step("copy of rows to the host");
+        for (std::size_t i = 0; i < rows; ++i)
+            std::memcpy(static_cast<char*>(host) + i * host_stride, static_cast<const char*>(from) + i * from_stride,
+                        row_bytes);
+    }
+    void lend_to_this_thread() override {}
     void synchronize() override { step("synchronize"); }
     void wait() noexcept override {}
     bool holds(const void* byte) override { return reinterpret_cast<std::uintptr_t>(byte) > 4096; }
@@ -325,6 +340,7 @@ public:
     void launch(const NormKernel& kernel) override { run_kernel(kernel, kernel.blocks(), kernel.shared_bytes); }
     void launch(const FinishKernel& kernel) override { run_kernel(kernel, kernel.blocks(), kernel.shared_bytes); }
     void launch(const RescueKernel& kernel) override { run_kernel(kernel, kernel.blocks(), kernel.shared_bytes); }
+    void launch(const PairListKernel& kernel) override { run_kernel(kernel, kernel.blocks(), kernel.shared_bytes); }
     void launch(const FewRowsArgs& args) override {
         with_few_rows_kernel(args,
                              [this](const auto& kernel) { run_kernel(kernel, kernel.blocks(), kernel.shared_bytes); });

@@ -27,7 +27,7 @@ std::string why_not(int index) {
 /// The calling thread's current device is this one for as long as it lives, and then again what it was.
 class CudaDevice : public Device {
 public:
-    explicit CudaDevice(int index) {
+    explicit CudaDevice(int index) : index_(index) {
         check_cuda(cudaGetDevice(&before_), "cudaGetDevice");
         check_cuda(cudaSetDevice(index), "cudaSetDevice");
         try {
@@ -87,7 +87,7 @@ public:
         std::size_t free = 0;
         std::size_t total = 0;
         check_cuda(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
-        return free;
+        return free + spare_bytes_;  // which is given up where there is no more
     }
     unsigned multiprocessors() const override { return static_cast<unsigned>(processors_); }
 
@@ -102,6 +102,14 @@ public:
         if (bytes > 0)
             check_cuda(cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, stream_), "a copy to the host");
     }
+    void to_host_rows(void* host, std::size_t host_stride, const void* from, std::size_t from_stride,
+                      std::size_t row_bytes, std::size_t rows) override {
+        if (row_bytes == 0 || rows == 0) return;
+        check_cuda(
+            cudaMemcpy2DAsync(host, host_stride, from, from_stride, row_bytes, rows, cudaMemcpyDeviceToHost, stream_),
+            "a copy to the host");
+    }
+    void lend_to_this_thread() override { check_cuda(cudaSetDevice(index_), "cudaSetDevice"); }
     void synchronize() override { check_cuda(cudaStreamSynchronize(stream_), "work on the device"); }
     void wait() noexcept override { static_cast<void>(cudaStreamSynchronize(stream_)); }
     bool holds(const void* byte) override {
@@ -124,6 +132,9 @@ public:
         launch_cuda(kernel, kernel.blocks(), kernel.shared_bytes, stream_);
     }
     void launch(const RescueKernel& kernel) override {
+        launch_cuda(kernel, kernel.blocks(), kernel.shared_bytes, stream_);
+    }
+    void launch(const PairListKernel& kernel) override {
         launch_cuda(kernel, kernel.blocks(), kernel.shared_bytes, stream_);
     }
     void launch(const FewRowsArgs& args) override {
@@ -151,6 +162,7 @@ private:
     std::multimap<std::size_t, void*> spare_;  ///< released, kept for this call: cudaMalloc and cudaFree are slow
     std::size_t spare_bytes_ = 0;
     cudaStream_t stream_ = nullptr;
+    int index_;
     int before_ = 0;
     int processors_ = 1;
     std::string name_;

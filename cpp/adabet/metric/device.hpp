@@ -13,6 +13,7 @@
 #include "adabet/metric/finish_device.hpp"
 #include "adabet/metric/norm_device.hpp"
 #include "adabet/metric/pack_device.hpp"
+#include "adabet/metric/pair_device.hpp"
 #include "adabet/metric/tile_device.hpp"
 
 namespace adabet {
@@ -50,8 +51,13 @@ public:
     virtual void fill_zero(void* to, std::size_t bytes) = 0;
     virtual void to_device(void* to, const void* host, std::size_t bytes) = 0;
     virtual void to_host(void* host, const void* from, std::size_t bytes) = 0;
+    /// `rows` rows of so many bytes, the strides in bytes as well.
+    virtual void to_host_rows(void* host, std::size_t host_stride, const void* from, std::size_t from_stride,
+                              std::size_t row_bytes, std::size_t rows) = 0;
     /// Waits for everything asked for so far; what went wrong in it is thrown here.
     virtual void synchronize() = 0;
+    /// Another thread than the one that opened it is going to work with it, alone for now.
+    virtual void lend_to_this_thread() = 0;
     /// The same, whatever went wrong.
     virtual void wait() noexcept = 0;
     /// Whether kernels can read this byte.
@@ -64,9 +70,16 @@ public:
     virtual void launch(const TileArgs& args) = 0;
     virtual void launch(const FinishKernel& kernel) = 0;
     virtual void launch(const RescueKernel& kernel) = 0;
+    virtual void launch(const PairListKernel& kernel) = 0;
 
     /// For the kernels of other floors, and for those whose work must come before.
     [[nodiscard]] virtual void* stream() const = 0;
+};
+
+/// The budget of a device's bytes would be passed.
+class DeviceBudgetExceeded : public BudgetExceeded {
+public:
+    using BudgetExceeded::BudgetExceeded;
 };
 
 /// Memory of a device, booked with a budget.
@@ -76,7 +89,11 @@ public:
     DeviceArray(Device& device, MemoryBudget& budget, std::size_t count)
         : device_(&device), budget_(&budget), bytes_(count * sizeof(T)) {
         if (count == 0) return;
-        budget.take(bytes_);
+        try {
+            budget.take(bytes_);
+        } catch (const BudgetExceeded& e) {
+            throw DeviceBudgetExceeded(e.budget, e.needed, "working memory on the device");
+        }
         try {
             data_ = static_cast<T*>(device.allocate(bytes_));
         } catch (...) {

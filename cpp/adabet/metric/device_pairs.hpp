@@ -8,6 +8,7 @@
 #include "adabet/metric/chain.hpp"
 #include "adabet/metric/load.hpp"
 #include "adabet/metric/metrics.hpp"
+#include "adabet/metric/pair_maps.hpp"
 #include "adabet/metric/pairwise.hpp"
 #include "adabet/metric/row_norm.hpp"
 
@@ -75,7 +76,7 @@ template <class T>
     return size != 0.0F && size < chain::smallest_plain;
 }
 
-/// Where distances go: both triangles of a square matrix of float or double.
+/// Where distances go: both triangles of a square matrix of float or double, or a rectangle of it.
 struct PairSink {
     void* out = nullptr;
     std::size_t stride = 0;
@@ -83,16 +84,37 @@ struct PairSink {
     Metric metric = Metric::euclidean;
     bool in_double = false;
     DeviceFindings* findings = nullptr;
+    /// A rectangle's place in the matrix, and its size; without rows: the whole matrix, asked for by its upper triangle.
+    std::size_t first_row = 0;
+    std::size_t first_column = 0;
+    std::size_t rows = 0;
+    std::size_t columns = 0;
 
-    /// The sum of a pair i <= j to its distance, in place; i == j is the zero diagonal, j >= n no pair.
+    [[nodiscard]] ADABET_HOST_DEVICE ADABET_INLINE bool is_whole() const { return rows == 0; }
+    /// Whether a pair's distance is asked for; i == j is the zero diagonal.
+    [[nodiscard]] ADABET_HOST_DEVICE ADABET_INLINE bool takes(std::size_t i, std::size_t j) const {
+        // Below the first row or column a difference wraps to what no rectangle reaches.
+        return is_whole() ? i <= j && j < n : i - first_row < rows && j - first_column < columns;
+    }
+    /// Where in `out` it goes, in elements.
+    [[nodiscard]] ADABET_HOST_DEVICE ADABET_INLINE std::size_t place(std::size_t i, std::size_t j) const {
+        return (i - first_row) * stride + (j - first_column);
+    }
+    /// Entries of the matrix or rectangle, and the pair that one of them stands for.
+    [[nodiscard]] ADABET_HOST_DEVICE ADABET_INLINE std::uint64_t entries() const {
+        return is_whole() ? static_cast<std::uint64_t>(n) * n : static_cast<std::uint64_t>(rows) * columns;
+    }
+    [[nodiscard]] ADABET_HOST_DEVICE ADABET_INLINE pair_maps::Place pair_of(std::uint64_t entry) const {
+        const std::size_t width = is_whole() ? n : columns;
+        return {first_row + entry / width, first_column + entry % width};
+    }
+
+    /// The sum of a pair to its distance, in place.
     template <class Thread>
     ADABET_DEVICE ADABET_INLINE void put_sum(Thread& thread, std::size_t i, std::size_t j, double sum) const {
-        if (i > j || j >= n) return;
+        if (!takes(i, j)) return;
         if (i == j) return write(i, j, 0.0);
-        // fp64 squares lose digits below 2^-1022: a sum from 2^-900 on has lost none that count.
-        const bool sound = sum >= 0x1p-900 && sum <= std::numeric_limits<double>::max();
-        if (!sound && sum >= 0.0 && in_double && metric == Metric::euclidean)
-            sum = sum > 1.0 ? sum_to_rescue_large : sum_to_rescue;
+        sum = marked(sum);
         if (sum < 0.0) {
             thread.add(&findings->rescues, 1);
             return write(i, j, sum);
@@ -101,28 +123,43 @@ struct PairSink {
     }
     template <class Thread>
     ADABET_DEVICE ADABET_INLINE void put(Thread& thread, std::size_t i, std::size_t j, double distance) const {
-        const double largest = in_double ? std::numeric_limits<double>::max() : 0x1.fffffefffffffp+127;
-        if (!(distance <= largest)) thread.lower(&findings->overflow, i * n + j);
+        note_overflow(thread, i, j, distance);
         write(i, j, distance);
     }
     [[nodiscard]] ADABET_DEVICE ADABET_INLINE double read(std::size_t i, std::size_t j) const {
-        return in_double ? static_cast<const double*>(out)[i * stride + j]
-                         : static_cast<double>(static_cast<const float*>(out)[i * stride + j]);
+        return in_double ? static_cast<const double*>(out)[place(i, j)]
+                         : static_cast<double>(static_cast<const float*>(out)[place(i, j)]);
     }
 
-private:
+    template <class Thread>
+    ADABET_DEVICE ADABET_INLINE void note_overflow(Thread& thread, std::size_t i, std::size_t j,
+                                                   double distance) const {
+        const double largest = in_double ? std::numeric_limits<double>::max() : 0x1.fffffefffffffp+127;
+        if (!(distance <= largest)) thread.lower(&findings->overflow, i < j ? i * n + j : j * n + i);
+    }
+    /// The sum, or the mark of one that must be made with more care.
+    [[nodiscard]] ADABET_DEVICE ADABET_INLINE double marked(double sum) const {
+        // fp64 squares lose digits below 2^-1022: a sum from 2^-900 on has lost none that count.
+        const bool sound = sum >= 0x1p-900 && sum <= std::numeric_limits<double>::max();
+        if (!sound && sum >= 0.0 && in_double && metric == Metric::euclidean)
+            return sum > 1.0 ? sum_to_rescue_large : sum_to_rescue;
+        return sum;
+    }
     [[nodiscard]] ADABET_DEVICE ADABET_INLINE double epilog(double sum) const {
         if (metric == Metric::euclidean) return Euclidean::epilog(sum);
         if (metric == Metric::cosine || metric == Metric::correlation) return Cosine::epilog(sum);
         return sum;
     }
+
+private:
     ADABET_DEVICE ADABET_INLINE void write(std::size_t i, std::size_t j, double distance) const {
+        const std::size_t here = place(i, j);
         if (in_double) {
-            static_cast<double*>(out)[i * stride + j] = distance;
-            static_cast<double*>(out)[j * stride + i] = distance;
+            static_cast<double*>(out)[here] = distance;
+            if (is_whole()) static_cast<double*>(out)[j * stride + i] = distance;
         } else {
-            static_cast<float*>(out)[i * stride + j] = static_cast<float>(distance);
-            static_cast<float*>(out)[j * stride + i] = static_cast<float>(distance);
+            static_cast<float*>(out)[here] = static_cast<float>(distance);
+            if (is_whole()) static_cast<float*>(out)[j * stride + i] = static_cast<float>(distance);
         }
     }
 };

@@ -34,6 +34,11 @@ public:
     /// Quickest with 32 rows or more (64 are taken at a time). Throws InvalidInput where a distance overflows Real.
     virtual void read(PointRange rows, PointRange columns, Real* out, std::size_t stride) = 0;
     [[nodiscard]] virtual Real at(std::size_t i, std::size_t j) = 0;
+    /// out[k] = the distance of pair k.
+    virtual void read_pairs(std::span<const Edge> pairs, Real* out) {
+        for (std::size_t k = 0; k < pairs.size(); ++k)
+            out[k] = at(static_cast<std::size_t>(pairs[k].a), static_cast<std::size_t>(pairs[k].b));
+    }
 };
 
 /// Shared by all threads; each takes a reader of its own, which must not outlive this, nor the caller's points or matrix.
@@ -47,6 +52,8 @@ public:
 
     [[nodiscard]] virtual std::size_t n() const = 0;
     [[nodiscard]] virtual std::unique_ptr<TileReader<Real>> reader(MemoryBudget& budget) const = 0;
+    /// Whether a single distance costs about as much as thousands that are asked for together (read_pairs).
+    [[nodiscard]] virtual bool are_far() const { return false; }
 };
 
 /// Tiles of a point cloud. Point i of the tiles is row order[i] of the cloud; an empty order takes the rows as they stand,

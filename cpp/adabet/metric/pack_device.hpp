@@ -2,6 +2,7 @@
 
 #include "adabet/metric/device_pairs.hpp"
 #include "adabet/metric/pair_maps.hpp"
+#include "adabet/types.hpp"
 
 // Offsets within a block's own tile are 32-bit on purpose: registers are short.
 // NOLINTBEGIN(bugprone-implicit-widening-of-multiplication-result)
@@ -24,6 +25,7 @@ struct PackKernel {
     T* packed;
     std::uint8_t* tiny;  ///< [chunk * ld + row]: set to 1 where a chunk of a row has a tiny entry (T = float)
     DeviceFindings* findings;
+    const Vertex* order = nullptr;  ///< the row of each point; null: as they stand
 
     [[nodiscard]] std::uint64_t blocks() const {
         return ld / side * chain::ceil_div(pair_maps::packed_columns(points.d), side);
@@ -40,7 +42,7 @@ struct PackKernel {
         for (unsigned r = t.warp(); r < side; r += threads / 32) {
             const std::size_t row = row_block * side + r;
             T value{0};
-            if (row < rows && column < points.d) value = load_one(t, first + row, column);
+            if (row < rows && column < points.d) value = load_one(t, row_of(first + row), column);
             if constexpr (sizeof(T) == sizeof(float)) {
                 if (t.any(is_tiny(value)) && t.lane() == 0) tiny[strip / chain::steps * ld + row] = 1;
             }
@@ -57,6 +59,9 @@ struct PackKernel {
     }
 
 private:
+    [[nodiscard]] ADABET_DEVICE ADABET_INLINE std::size_t row_of(std::size_t point) const {
+        return order == nullptr ? point : static_cast<std::size_t>(order[point]);
+    }
     template <class Thread>
     ADABET_DEVICE ADABET_INLINE T load_one(Thread& t, std::size_t row, std::size_t column) const {
         const T value = load<T>(points, row, column);

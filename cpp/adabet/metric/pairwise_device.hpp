@@ -1,9 +1,9 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
 #include <vector>
 
+#include "adabet/metric/cloud_on_device.hpp"
 #include "adabet/metric/device.hpp"
 #include "adabet/metric/pairwise.hpp"
 
@@ -17,37 +17,26 @@ template <class Real>
 void pairwise_distances(Device& device, const PointCloud& points, Metric metric, Real* out, std::size_t stride,
                         const Execution& execution);
 
-/// The same without waiting for the end: `findings` (device memory) is read by finish_distances, after which the distances
-/// are there. For many clouds on one stream.
+/// The same without waiting for the end: after finish() the distances are there. For many clouds on one stream.
 template <class Real>
 class DistancesOnDevice {
 public:
     DistancesOnDevice(Device& device, const PointCloud& points, Metric metric, Real* out, std::size_t stride,
                       const Execution& execution);
     /// Waits, and throws what pairwise_distances throws.
-    void finish();
+    void finish() { cloud_.finish(); }
 
 private:
-    struct Bands;
-
     void start();
     void run(std::size_t band_rows, std::size_t partial_bytes);
     void few_rows();
-    void tiles(const Bands& bands, std::size_t first_a, std::size_t first_b, std::size_t partial_bytes);
-    [[nodiscard]] double* partials(std::size_t bytes);
-    [[noreturn]] void throw_non_finite(std::uint64_t place) const;
 
-    Device& device_;
-    PointCloud points_;
-    Metric metric_;
-    const Execution& execution_;
-    bool in_float_;
+    CloudOnDevice cloud_;
     PairSink sink_;
-    DeviceArray<DeviceFindings> findings_;
-    DeviceArray<RowNorm> norms_;
     std::vector<DeviceArray<std::byte>> scratch_;
-    std::optional<DeviceArray<std::byte>> partials_;
-    std::size_t partial_bytes_ = 0;
 };
+
+/// Bytes that such a call takes at least, beside points and distances.
+[[nodiscard]] std::size_t least_pairwise_device_bytes(const PointCloud& points, Metric metric, bool in_double);
 
 }  // namespace adabet

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "adabet/persistence/bit_filtration.hpp"
+#include "adabet/persistence/far_filtration.hpp"
 #include "adabet/persistence/stopwatch.hpp"
 #include "adabet/rips/classifier.hpp"
 #include "adabet/rips/edge_stream.hpp"
@@ -28,11 +29,14 @@ public:
         : stats_(stats),
           execution_(execution),
           classifier_(slot_order(survey, distances.n(), execution), graph_copies, execution),
-          filtration_(distances, classifier_.graph(), execution.budget),
-          reduction_(filtration_, births, stats, execution) {
+          far_(distances.are_far()
+                   ? std::make_unique<FarFiltration<Real>>(distances, classifier_.graph(), births, execution)
+                   : nullptr),
+          near_(far_ ? nullptr : make_near(distances)),
+          reduction_(far_ ? far_->filtration() : *near_, births, stats, execution) {
         for (int helper = 1; helper < execution.n_threads; ++helper) {
-            helpers_.push_back(std::make_unique<BitFiltration<Real>>(distances, classifier_.graph(), execution.budget));
-            reduction_.add_helper(*helpers_.back());
+            if (!far_) helpers_.push_back(make_near(distances));
+            reduction_.add_helper(far_ ? far_->filtration() : *helpers_.back());
         }
     }
 
@@ -43,6 +47,7 @@ public:
         classifier_.process(edges, [&](std::span<const RankedEdge<Real>> stretch, const CriticalEdges& critical) {
             stats_.edges += stretch.size();
             watch.lap(stats_.seconds_lunes);
+            if (far_) far_->prepare(stretch, critical);
             reduction_.kill_all(stretch, critical);
             watch.lap(stats_.seconds_columns);
             execution_.check();
@@ -55,10 +60,15 @@ public:
     }
 
 private:
+    [[nodiscard]] std::unique_ptr<BitFiltration<Real>> make_near(const Distances<Real>& distances) const {
+        return std::make_unique<BitFiltration<Real>>(distances, classifier_.graph(), execution_.budget);
+    }
+
     Stats& stats_;
     const Execution& execution_;
     Classifier<Real> classifier_;
-    BitFiltration<Real> filtration_;
+    std::unique_ptr<FarFiltration<Real>> far_;   ///< where single distances are not to be asked for, or ...
+    std::unique_ptr<BitFiltration<Real>> near_;  ///< ... where they are
     std::vector<std::unique_ptr<BitFiltration<Real>>> helpers_;
     Reduction<Real> reduction_;
 };

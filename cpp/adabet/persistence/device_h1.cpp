@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "adabet/persistence/device_filtration.hpp"
+#include "adabet/persistence/prepared_filtration.hpp"
 #include "adabet/persistence/reduction.hpp"
 #include "adabet/persistence/sorted_bars.hpp"
 #include "adabet/persistence/stopwatch.hpp"
@@ -24,7 +24,15 @@ Buffer<Bar<Real>> find_bars(DeviceRips<Real>& rips, const Births<Real>& births, 
                             Stats& stats, const Execution& execution) {
     if (births.size() == 0) return make_buffer<Bar<Real>>(execution.budget);
     Stopwatch watch;
-    DeviceFiltration<Real> filtration(rips, births, execution);
+    PreparedFiltration<Real> filtration(
+        [&](std::span<const RankedEdge<Real>> edges) {
+            const auto found = rips.apexes(edges, execution.budget);
+            auto apexes = make_buffer<Apex<Real>>(execution.budget, found.size());
+            std::transform(found.begin(), found.end(), apexes.begin(),
+                           [](const auto& one) { return Apex<Real>{one.vertex, one.to_a, one.to_b}; });
+            return apexes;
+        },
+        births, execution);
     Reduction<Real> reduction(filtration, births, stats, execution);
     std::vector<Vertex> representatives;
     const std::size_t first = std::max(kFirstStretch, kFirstStretchFactor * rips.n());

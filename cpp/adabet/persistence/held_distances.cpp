@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "adabet/metric/device_tiles.hpp"
 #include "adabet/rips/locality_order.hpp"
 
 namespace adabet {
@@ -24,6 +25,28 @@ HeldDistances<Real>::HeldDistances(const PointCloud& points, Metric metric, cons
         tiles_ = point_tiles<Real>(points, metric, order_, execution);
         distances_ = Distances<Real>(*tiles_);
     }
+}
+
+template <class Real>
+HeldDistances<Real>::HeldDistances(Device& device, const PointCloud& points, Metric metric, DevicePlanKind kind,
+                                   const Execution& on_device, const Execution& execution)
+    : order_(make_buffer<Vertex>(execution.budget)),
+      matrix_(make_buffer<Real>(execution.budget)),
+      distances_(DistanceMatrix<Real>{}) {
+    const auto tiles = [&] {
+        return std::make_unique<DeviceTiles<Real>>(device, points, metric, order_, on_device.budget, execution.budget,
+                                                   execution.n_threads);
+    };
+    if (is_ordered_first(points)) order_ = locality_order(*tiles(), execution);
+    if (kind == DevicePlanKind::streamed) {
+        tiles_ = tiles();
+        distances_ = Distances<Real>(*tiles_);
+        return;
+    }
+    const std::size_t n = points.n;
+    matrix_.resize(n * n);
+    DevicePanels<Real>(device, points, metric, order_, on_device).read({0, n}, {0, n}, matrix_.data(), n);
+    distances_ = Distances<Real>(DistanceMatrix<Real>{matrix_.data(), n, n});
 }
 
 template <class Real>

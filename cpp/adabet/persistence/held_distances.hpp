@@ -3,7 +3,9 @@
 #include <memory>
 #include <span>
 
+#include "adabet/metric/device.hpp"
 #include "adabet/metric/matrix_input.hpp"
+#include "adabet/persistence/device_plan.hpp"
 #include "adabet/persistence/plan.hpp"
 #include "adabet/rips/distances.hpp"
 
@@ -14,6 +16,9 @@ template <class Real>
 class HeldDistances {
 public:
     HeldDistances(const PointCloud& points, Metric metric, const MemoryPlan& plan, const Execution& execution);
+    /// Of points in a device's memory, by it: as a matrix on the host, or streamed. `on_device` counts the device's bytes.
+    HeldDistances(Device& device, const PointCloud& points, Metric metric, DevicePlanKind kind,
+                  const Execution& on_device, const Execution& execution);
     explicit HeldDistances(MatrixInput<Real> matrix, MemoryBudget& budget);
     HeldDistances(std::unique_ptr<DistanceTiles<Real>> tiles, MemoryBudget& budget);
 

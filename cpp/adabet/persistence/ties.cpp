@@ -13,6 +13,9 @@ namespace {
 
 /// More tied edges than this in multiples of n, and the bit rows are the better tool.
 constexpr std::size_t kMostTiesPerPoint = 1;
+/// Where distances are far away: no more tied edges, nor vertices in the lune of one. A row is fetched for each of these.
+constexpr std::size_t kMostFarTies = 1024;
+constexpr std::size_t kMostFarLune = 16;
 
 /// A set of lengths that may answer yes for one that is not in it, never no for one that is.
 template <class Real>
@@ -139,11 +142,14 @@ private:
 template <class Real>
 class TieGroup {
 public:
-    TieGroup(const DistanceReader<Real>& distances, const Births<Real>& births, std::size_t n)
-        : distances_(distances), births_(births), n_(n) {}
+    TieGroup(const DistanceReader<Real>& distances, const Births<Real>& births, std::size_t n, std::size_t most_lune)
+        : distances_(distances), births_(births), n_(n), most_lune_(most_lune) {}
 
-    void add_cells_of(const RankedEdge<Real>& edge) {
-        const std::vector<Vertex> representatives = component_representatives(edge);
+    /// False where the lune has more vertices than are wanted.
+    bool add_cells_of(const RankedEdge<Real>& edge) {
+        std::vector<Vertex> vertices = lune(edge);
+        if (vertices.size() > most_lune_) return false;
+        const std::vector<Vertex> representatives = component_representatives(edge, std::move(vertices));
         for (std::size_t i = 1; i < representatives.size(); ++i) {
             std::set<RankedEdge<Real>> chain;
             for (const Vertex end : {edge.a, edge.b}) {
@@ -152,6 +158,7 @@ public:
             }
             reduce(flow(std::move(chain), edge.key));
         }
+        return true;
     }
     [[nodiscard]] std::size_t rank() const { return columns_.size(); }
 
@@ -168,8 +175,8 @@ private:
     }
 
     /// One vertex for each component of the graph that earlier edges induce on the lune.
-    [[nodiscard]] std::vector<Vertex> component_representatives(const RankedEdge<Real>& edge) const {
-        std::vector<Vertex> unvisited = lune(edge);
+    [[nodiscard]] std::vector<Vertex> component_representatives(const RankedEdge<Real>& edge,
+                                                                std::vector<Vertex> unvisited) const {
         std::vector<Vertex> representatives;
         while (!unvisited.empty()) {
             std::vector<Vertex> frontier{unvisited.back()};
@@ -237,6 +244,7 @@ private:
     const DistanceReader<Real>& distances_;
     const Births<Real>& births_;
     std::size_t n_;
+    std::size_t most_lune_;
     std::map<BirthIndex, Column> columns_;
 };
 
@@ -247,16 +255,18 @@ ZeroBars count_zero_bars(const Distances<Real>& distances, const BlockBounds<Rea
                          const Execution& execution) {
     if (births.size() == 0) return {};
     TiedEdges<Real> tied(distances, bounds, births, execution);
-    if (!tied.find(kMostTiesPerPoint * distances.n())) return {false, 0};
+    const bool far = distances.are_far();
+    const std::size_t most = kMostTiesPerPoint * distances.n();
+    if (!tied.find(far ? std::min(most, kMostFarTies) : most)) return {false, 0};
     const DistanceReader<Real> reader(distances, 0, execution.budget);
     const auto end = tied.edges().end();
     ZeroBars zero;
     for (auto low = tied.edges().begin(); low != end;) {
         const auto high = std::find_if(low, end, [&](const RankedEdge<Real>& edge) { return edge.key != low->key; });
-        TieGroup<Real> group(reader, births, distances.n());
+        TieGroup<Real> group(reader, births, distances.n(), far ? kMostFarLune : distances.n());
         for (auto edge = low; edge != high; ++edge) {
             execution.check();
-            group.add_cells_of(*edge);
+            if (!group.add_cells_of(*edge)) return {false, 0};
         }
         zero.count += group.rank();
         low = high;

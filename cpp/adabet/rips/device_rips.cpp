@@ -13,7 +13,25 @@ constexpr std::size_t kFewestBlocks = 64;
 constexpr std::size_t kEdgesPerPoint = 16;
 constexpr std::size_t kFewestRecords = std::size_t{1} << 16;
 
+std::size_t usual_records(std::size_t n) { return std::max(kFewestRecords, kEdgesPerPoint * n); }
+
+std::size_t grid_of(std::size_t n, unsigned multiprocessors) {
+    return std::min(std::max(kFewestBlocks, std::size_t{multiprocessors} * kBlocksPerProcessor), n);
+}
+
+template <class Real>
+std::size_t words_of_bits(std::size_t n, std::size_t blocks) {
+    using Kernel = CriticalKernel<Real>;
+    return Kernel::fits_shared(n) ? 0 : blocks * Kernel::warps * 2 * Kernel::words(n);
+}
+
 }  // namespace
+
+template <class Real>
+std::size_t DeviceRips<Real>::bytes(std::size_t n, unsigned multiprocessors) {
+    const std::size_t lists = usual_records(n) * std::max(sizeof(RankedEdge<Real>), sizeof(CriticalRecord<Real>));
+    return sizeof(std::uint64_t) + lists + words_of_bits<Real>(n, grid_of(n, multiprocessors)) * sizeof(std::uint32_t);
+}
 
 template <class Real>
 DeviceRips<Real>::DeviceRips(Device& device, LuneLaunches<Real>& launches, const DeviceMatrix<Real>& matrix,
@@ -22,13 +40,12 @@ DeviceRips<Real>::DeviceRips(Device& device, LuneLaunches<Real>& launches, const
       launches_(launches),
       matrix_(matrix),
       execution_(execution),
-      graph_capacity_(std::max<std::size_t>(kFewestRecords, kEdgesPerPoint * matrix.n)),
-      record_capacity_(std::max<std::size_t>(kFewestRecords, kEdgesPerPoint * matrix.n)) {}
+      graph_capacity_(usual_records(matrix.n)),
+      record_capacity_(usual_records(matrix.n)) {}
 
 template <class Real>
 std::size_t DeviceRips<Real>::grid() const {
-    const std::size_t blocks = std::max(kFewestBlocks, std::size_t{device_.multiprocessors()} * kBlocksPerProcessor);
-    return std::min(blocks, matrix_.n);
+    return grid_of(matrix_.n, device_.multiprocessors());
 }
 
 template <class Real>
@@ -131,9 +148,7 @@ auto DeviceRips<Real>::stretches(Key longest, std::size_t first_count, std::size
 template <class Real>
 Buffer<CriticalRecord<Real>> DeviceRips<Real>::critical_edges(Key low, Key high, MemoryBudget& host) {
     using Kernel = CriticalKernel<Real>;
-    const std::size_t words =
-        Kernel::fits_shared(matrix_.n) ? 0 : grid() * Kernel::warps * 2 * Kernel::words(matrix_.n);
-    const DeviceArray<std::uint32_t> bits(device_, execution_.budget, words);
+    const DeviceArray<std::uint32_t> bits(device_, execution_.budget, words_of_bits<Real>(matrix_.n, grid()));
     auto records =
         collect<CriticalRecord<Real>>(record_capacity_, host, [&](const DeviceList<CriticalRecord<Real>>& list) {
             launches_.launch(Kernel{matrix_, low, high, list, bits.data(), grid()});

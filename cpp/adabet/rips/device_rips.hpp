@@ -42,6 +42,9 @@ public:
     DeviceRips(Device& device, LuneLaunches<Real>& launches, const DeviceMatrix<Real>& matrix,
                const Execution& execution);
 
+    /// Device bytes beside the matrix, unless there is more to find than is usual.
+    [[nodiscard]] static std::size_t bytes(std::size_t n, unsigned multiprocessors);
+
     [[nodiscard]] std::size_t n() const { return matrix_.n; }
     /// As enclosing_radius of a matrix on the host.
     [[nodiscard]] EnclosingRadius<Real> enclosing_radius();

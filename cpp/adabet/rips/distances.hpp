@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
 
 #include "adabet/metric/distance_tiles.hpp"
 #include "adabet/rips/length_key.hpp"
@@ -21,6 +22,8 @@ public:
     [[nodiscard]] const DistanceMatrix<Real>& matrix() const { return matrix_; }
     /// Only where it is not.
     [[nodiscard]] const DistanceTiles<Real>& tiles() const { return *tiles_; }
+    /// Whether many should be asked for at a time, never one.
+    [[nodiscard]] bool are_far() const { return tiles_ != nullptr && tiles_->are_far(); }
 
 private:
     std::size_t n_;
@@ -55,6 +58,12 @@ public:
     }
     [[nodiscard]] Real at(std::size_t i, std::size_t j) const {
         return reader_ ? reader_->at(i, j) : distances_.matrix()(i, j);
+    }
+    /// out[k] = the distance of pair k.
+    void pairs(std::span<const Edge> asked, Real* out) const {
+        if (reader_) return reader_->read_pairs(asked, out);
+        for (std::size_t k = 0; k < asked.size(); ++k)
+            out[k] = at(static_cast<std::size_t>(asked[k].a), static_cast<std::size_t>(asked[k].b));
     }
     [[nodiscard]] RankedEdge<Real> edge(Vertex x, Vertex y) const {
         const Vertex a = x < y ? x : y;

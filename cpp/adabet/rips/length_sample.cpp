@@ -8,7 +8,7 @@ namespace adabet {
 template <class Real>
 Buffer<LengthKey<Real>> sample_lengths(const Distances<Real>& distances, std::size_t count,
                                        const Execution& execution) {
-    constexpr std::size_t kPairsPerCheck = 4096;
+    const std::size_t at_once = std::size_t{1} << (distances.are_far() ? 17U : 9U);
     const std::size_t n = distances.n();
     auto sample = make_buffer<LengthKey<Real>>(execution.budget);
     sample.reserve(count);
@@ -20,11 +20,19 @@ Buffer<LengthKey<Real>> sample_lengths(const Distances<Real>& distances, std::si
         state ^= state << 17;
         return static_cast<std::size_t>((state >> 32) * n >> 32);
     };
+    auto pairs = make_buffer<Edge>(execution.budget);
+    auto lengths = make_buffer<Real>(execution.budget);
     while (n > 1 && sample.size() < count) {
-        if (sample.size() % kPairsPerCheck == 0) execution.check();
-        const std::size_t i = draw();
-        const std::size_t j = draw();
-        if (i != j) sample.push_back(length_key(reader.at(i, j)));
+        execution.check();
+        pairs.clear();
+        while (pairs.size() < std::min(at_once, count - sample.size())) {
+            const auto i = static_cast<Vertex>(draw());
+            const auto j = static_cast<Vertex>(draw());
+            if (i != j) pairs.push_back({i, j});
+        }
+        lengths.resize(pairs.size());
+        reader.pairs(pairs, lengths.data());
+        for (const Real length : lengths) sample.push_back(length_key(length));
     }
     std::sort(sample.begin(), sample.end());
     return sample;

@@ -1,21 +1,25 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 
 #include "adabet/persistence/births.hpp"
 #include "adabet/persistence/filtration.hpp"
-#include "adabet/rips/device_rips.hpp"
+#include "adabet/rips/critical_device.hpp"
 
 namespace adabet {
 
-/// A filtration whose distances stay in a device's memory. Before edges are killed, everything that their cycles can flow
+/// A filtration whose distances are far away, in a device's memory or made there. Before edges are killed, everything that their cycles can flow
 /// through is brought to the host, a few questions for all of them at a time: the edges, and an apex of each that is not of
 /// the relative neighbourhood graph.
 template <class Real>
-class DeviceFiltration final : public Filtration<Real> {
+class PreparedFiltration final : public Filtration<Real> {
 public:
-    DeviceFiltration(DeviceRips<Real>& rips, const Births<Real>& births, const Execution& execution);
+    /// Answers with an apex of each edge; a vertex of -1 where its lune is empty.
+    using Ask = std::function<Buffer<Apex<Real>>(std::span<const RankedEdge<Real>> edges)>;
+
+    PreparedFiltration(Ask ask, const Births<Real>& births, const Execution& execution);
 
     /// Makes ready for the cycles of these critical edges.
     void prepare(std::span<const CriticalRecord<Real>> records);
@@ -38,7 +42,7 @@ private:
     void note(Vertex x, Vertex y, LengthKey<Real> key);
     void grow();
 
-    DeviceRips<Real>& rips_;
+    Ask ask_;
     const Births<Real>& births_;
     const Execution& execution_;
     Buffer<Known> known_;
