@@ -47,6 +47,11 @@ def first_usable() -> int:
     return usable[0]
 
 
+def first_memory() -> int:
+    """Bytes of the first GPU that can run this build; where there is none, as good as any number."""
+    return next((int(total) for _, _, _, total, why_not in _core.cuda_devices()[1] if not why_not), _UNLIMITED)
+
+
 def device_of(x: Any) -> int | None:
     """The index of the GPU that holds an array; None where it is in the host's memory."""
     if isinstance(x, np.ndarray) or not hasattr(x, "__dlpack_device__"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from dataclasses import dataclass
 
-from adabet_fast import _core
+from adabet_fast import _core, _cuda
 from adabet_fast._memory import resolve_budget
 from adabet_fast._options import check_dtype
 from adabet_fast._threads import resolve_threads
@@ -23,7 +23,9 @@ class MemoryPlan:
     plan : str
         ``"dense"``: the full distance matrix and one row of bits a point. ``"streamed"``: the bits alone; distances are
         made anew from the points, or read again from the caller's matrix, a tile at a time. ``"sparse"``: lists of
-        neighbours, of a graph or of points under a threshold that leaves few edges.
+        neighbours, of a graph or of points under a threshold that leaves few edges. With ``backend="cuda"`` the matrix of
+        ``"dense"`` is in the GPU's memory; ``"panels"``: it is in the host's, computed by the GPU a panel of rows at a
+        time; ``"streamed"``: the GPU makes distances anew, a strip of rows at a time.
     n, d : int, int or None
         The points and their coordinates; `d` is None for a distance matrix or a graph.
     dtype : str
@@ -36,6 +38,11 @@ class MemoryPlan:
         The most that births and critical cells, unknown beforehand, may add: what the budget leaves over `fixed`.
     budget : int
         What the call may take: `max_memory`, or by default 80 % of what is available.
+    device_fixed : int
+        Bytes of the GPU's memory that follow from these sizes alone, for points that are there already (those from the
+        host are copied, and take as much again as they do there); 0 without a GPU.
+    device_budget : int
+        What the call may take of it: `max_memory`, or by default all that the first GPU has.
     """
 
     plan: str
@@ -46,17 +53,20 @@ class MemoryPlan:
     fixed: int
     reserve: int
     budget: int
+    device_fixed: int = 0
+    device_budget: int = 0
 
     @property
     def fits(self) -> bool:
-        """Whether the fixed bytes are within the budget."""
-        return self.fixed <= self.budget
+        """Whether the fixed bytes are within the budget, on the host and on a GPU."""
+        return self.fixed <= self.budget and self.device_fixed <= self.device_budget
 
     def __str__(self) -> str:
         size = f"n={self.n}" if self.d is None else f"n={self.n}, d={self.d}"
         verdict = "fits" if self.fits else "does not fit"
+        gpu = f" and {_readable(self.device_fixed)} on the GPU" if self.device_fixed else ""
         return (
-            f"plan {self.plan} for {size}, {self.dtype}: {_readable(self.fixed)} fixed, "
+            f"plan {self.plan} for {size}, {self.dtype}: {_readable(self.fixed)} fixed{gpu}, "
             f"up to {_readable(self.reserve)} for births, budget {_readable(self.budget)}: {verdict}"
         )
 
@@ -69,6 +79,7 @@ def estimate_memory(
     dtype: str = "float32",
     n_threads: int | None = None,
     max_memory: int | str | None = None,
+    backend: str = "cpu",
 ) -> MemoryPlan:
     """Tell what `betti1` or `h1` of n points will take of memory, before anything is allocated.
 
@@ -89,6 +100,9 @@ def estimate_memory(
         As in `h1`.
     max_memory : int or str, optional
         As in `h1`.
+    backend : {"cpu", "cuda"}, default "cpu"
+        Where distances are computed. The figures for "cuda" need no GPU; without `max_memory`, what the first GPU has is
+        what they may take of it, and where there is none, anything.
 
     Returns
     -------
@@ -110,6 +124,8 @@ def estimate_memory(
     False
     >>> estimate_memory(100_000, n_edges=1_000_000, max_memory="1GiB").fits
     True
+    >>> estimate_memory(65_536, 64, max_memory="8GiB", backend="cuda").plan  # 16 GiB of distances
+    'streamed'
     """
     n = _size(n, "n")
     d = None if d is None else _size(d, "d")
@@ -118,6 +134,16 @@ def estimate_memory(
     name = check_dtype(dtype)
     threads = resolve_threads(n_threads)
     budget = resolve_budget(max_memory)
+    if backend == "cuda":
+        if d is None:
+            raise InvalidInputError("d is None with backend='cuda': a GPU reads points, not distance matrices")
+        room = _cuda.first_memory() if max_memory is None else budget
+        plan, fixed, on_device = _core.device_plan(
+            n, d, metric="euclidean", dtype=name, n_threads=threads, max_memory=budget, device_memory=room
+        )
+        return MemoryPlan(plan, n, d, name, threads, fixed, max(0, budget - fixed), budget, on_device, room)
+    if backend != "cpu":
+        raise InvalidInputError(f"backend is {backend!r}, expected 'cpu' or 'cuda'")
     plan, fixed = _core.plan(n, d, n_edges, metric="euclidean", dtype=name, n_threads=threads, max_memory=budget)
     return MemoryPlan(plan, n, d, name, threads, fixed, max(0, budget - fixed), budget)
 

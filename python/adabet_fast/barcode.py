@@ -34,7 +34,7 @@ class Barcode:
     backend : {"cpu", "ripser"}
         Which engine ran.
     plan : str
-        The memory plan: ``"dense"``, ``"streamed"`` or ``"sparse"``; see `MemoryPlan`.
+        The memory plan: ``"dense"``, ``"streamed"``, ``"sparse"``, or of a GPU ``"panels"``; see `MemoryPlan`.
     representatives : list of lists of ndarray, or None
         Where they were asked for: for each bar a list of closed vertex loops (one, today), each an array of vertices
         without the first one again at the end. Their edges are no longer than the bar's birth, and they are no boundary

@@ -45,8 +45,8 @@ def pairwise_distances(
     dtype : {"float32", "float64"}, default "float32"
         Precision of the distances.
     backend : {"auto", "cpu", "cuda"}, default "auto"
-        Where to compute: "auto" where `x` is; "cuda" copies `x` from the host to the first GPU and the result back. The
-        bits are the same.
+        Where to compute: "auto" where `x` is; "cuda" copies `x` from the host to the first GPU and the result back, a
+        panel of rows at a time where it does not fit there. The bits are the same.
     n_threads : int, optional
         None: ADABET_NUM_THREADS, else OMP_NUM_THREADS, else the cores this process may use.
     condensed : bool, default False

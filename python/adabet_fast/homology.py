@@ -97,10 +97,11 @@ def betti1(
         Precision of the filtration values. float32 is Ripser's; in float64 close lengths stay apart.
     backend : {"auto", "cpu", "cuda", "ripser"}, default "auto"
         A named backend runs or raises; "auto" computes where `x` is, "cuda" copies points from the host to the first
-        GPU. Distance matrices are read by the CPU. The environment variable ADABET_BACKEND stands in for "auto" alone.
+        GPU. Distance matrices are read by the CPU. ADABET_BACKEND in the environment stands in for "auto" alone.
     max_memory : int or str, optional
         Bytes the call may take beyond input and output, or a size such as "2GiB" or "500MB". None: 80 % of what the
-        machine and its control groups have available. A copy that reading `x` needs, as said there, is not counted.
+        machine and its control groups have available. A copy that reading `x` needs, as said there, is not counted. Of
+        a GPU's memory as much again; None: what it has free. What does not fit there is computed by panels and strips.
     n_threads : int, optional
         None: ADABET_NUM_THREADS, else OMP_NUM_THREADS, else the cores this process may use. The answer does not
         depend on it.
@@ -123,12 +124,11 @@ def betti1(
 
     Notes
     -----
-    Takes O(n² d) time for distances: all are looked at once, and again where no bound tells that they do not matter.
-    Memory: n² numbers, or tiles of them up to 16 dimensions from 2,048 points on and where they do not fit; with many
-    tied lengths, and in `h1`, n² / 8 bytes for each thread's bit rows and some MiB for edges: see `estimate_memory`.
+    Takes O(n² d) time for distances: all are looked at once, and again where no bound settles them. Memory: n² numbers,
+    or tiles of them up to 16 dimensions from 2,048 points on and where they do not fit; with many tied lengths, and in
+    `h1`, n² / 8 bytes for each thread's bit rows and some MiB for edges: see `estimate_memory`.
     Only edges of the relative neighbourhood graph give birth to loops (Koyama, Mémoli, Robins, Turner, arXiv
-    2307.16333), and beyond the enclosing radius there are none (Bauer, arXiv 1908.02518). The count as a layer's score
-    is from AdaBet (arXiv 2510.03101, section on layer importance).
+    2307.16333), none beyond the enclosing radius (Bauer, arXiv 1908.02518). As a layer's score: AdaBet, arXiv 2510.03101.
 
     Examples
     --------

@@ -19,10 +19,19 @@ std::size_t wanted(const char* name, std::size_t otherwise) {
 
 class OneCallsDevice : public emulated::EmulatedDevice {
 public:
-    OneCallsDevice() : EmulatedDevice(wanted("EMULATED_GPU_MEMORY", std::size_t{1} << 30U)) {
+    OneCallsDevice()
+        : EmulatedDevice(wanted("EMULATED_GPU_MEMORY", std::size_t{1} << 30U)),
+          largest_(wanted("EMULATED_GPU_LARGEST", std::size_t{1} << 40U)) {
         fail_after = static_cast<long>(wanted("EMULATED_GPU_STEPS", std::size_t{1} << 40U));
     }
+    void* allocate(std::size_t bytes) override {
+        if (bytes > largest_) throw DeviceOutOfMemory("the emulated device", bytes, largest_);
+        return EmulatedDevice::allocate(bytes);
+    }
     void* stream() const override { return reinterpret_cast<void*>(std::uintptr_t{0x57e0}); }
+
+private:
+    std::size_t largest_;  ///< in one piece, whatever is free
 };
 
 }  // namespace
