@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 import adabet_fast
-from adabet_fast import betti1, betti1_batch, h1, pairwise_distances, pairwise_distances_batch
+from adabet_fast import _cuda, betti1, betti1_batch, h1, pairwise_distances, pairwise_distances_batch
 
 METRICS = ("euclidean", "sqeuclidean", "cityblock", "chebyshev", "cosine", "correlation")
 CUDA = torch.device("cuda", 0)
@@ -259,6 +259,20 @@ def check_budget() -> None:
     assert done >= 2
 
 
+def check_tiles() -> None:
+    """No room for the matrix on the GPU, or on the host either: the same bytes by panels, the same bars by strips."""
+    x = gaussian(3001, 200)
+    expected = pairwise_distances(x.cpu(), backend="cpu").numpy().tobytes()
+    for mebibytes in (1, 4, 8, 30, 64):  # bands of points, strips of several heights; then the matrix, of 34 MiB, fits
+        assert _cuda.square(x, 0, "euclidean", "float32", mebibytes * 2**20).tobytes() == expected, f"{mebibytes} MiB"
+    for cloud in (gaussian(3001, 3), gaussian(2500, 66)):
+        bars = h1(cloud.cpu(), backend="cpu")
+        got = h1(cloud, max_memory="24MiB", n_threads=2)
+        assert (got.plan, got == bars) == ("streamed", True), f"{tuple(cloud.shape)}: {got.plan}"
+        assert got.stats["peak_device_bytes"] <= 24 * 2**20
+        assert betti1(cloud, max_memory="24MiB", n_threads=2) == len(bars)
+
+
 def check_memory() -> None:
     x = gaussian(700, 900)
     for _ in range(3):  # code is loaded at its first use
@@ -365,6 +379,7 @@ CHECKS: tuple[Callable[[], None], ...] = (
     check_large_indices,
     check_errors,
     check_budget,
+    check_tiles,
     check_memory,
     check_no_device,
     check_no_code_for_the_device,

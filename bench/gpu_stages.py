@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from adabet_fast import _core, betti1, betti1_batch, h1, pairwise_distances
+from adabet_fast import _core, _cuda, betti1, betti1_batch, h1, pairwise_distances
 from bench import clouds
 from bench.gpu_checks import CHECKS, CUDA, LIBRARIES, METRICS, same
 
@@ -104,12 +104,27 @@ def times(keep: Keep) -> None:
     row("betti1 gaussian (4096, 512)", None, call_of(betti1, gauss, 5))
     row("h1 torus (16384, 3)", 1500.0, call_of(h1, torus, 3))
     row("betti1 torus (16384, 3)", None, call_of(betti1, torus, 3))
+
+    def by_strips() -> float:
+        tight = functools.partial(h1, torus, max_memory="512MiB")
+        equal(tight().plan, "streamed")
+        equal(tight(), h1(torus))
+        return median_ms(tight, 1)
+
+    row("h1 torus (16384, 3) in 512 MiB, by strips", None, by_strips)
     for cloud in (gauss, torus):
         try:
             more[f"stats of n={len(cloud)}"] = {name: float(value) for name, value in h1(cloud).stats.items()}
         except Exception as error:
             more[f"stats of n={len(cloud)}"] = str(error)[:500]
         keep(more)
+    many = torch.randn(32768, 64, device=CUDA)  # 4 GiB of distances
+    row(
+        "distances (32768, 64) to the host in 256 MiB",
+        None,
+        call_of(lambda x: _cuda.square(x, 0, "euclidean", "float32", "256MiB"), many, 1),
+    )
+    del many
     cube = torch.rand(65536, 3, device=CUDA)
     row("distances (65536, 3)", None, call_of(pairwise_distances, cube, 3))
     row("betti1 uniform cube (65536, 3)", None, call_of(betti1, cube, 1))
@@ -129,6 +144,8 @@ def small(keep: Keep) -> None:
     cloud = np.random.default_rng(1).standard_normal((600, 3))
     h1(cloud, backend="cuda")
     betti1(cloud, dtype="float64", backend="cuda")
+    equal(h1(cloud, backend="cuda", max_memory=2_200_000, n_threads=1).plan, "streamed")
+    equal(h1(cloud, backend="cuda", max_memory=2_200_000, n_threads=1), h1(cloud))
     betti1_batch([x[:40], x[:30, :80]], backend="cuda")
     keep({"small": "done"})
     sys.stdout.write("small: done\n")

@@ -23,9 +23,9 @@ class MemoryPlan:
     plan : str
         ``"dense"``: the full distance matrix and one row of bits a point. ``"streamed"``: the bits alone; distances are
         made anew from the points, or read again from the caller's matrix, a tile at a time. ``"sparse"``: lists of
-        neighbours, of a graph or of points under a threshold that leaves few edges. With ``backend="cuda"`` the matrix of
-        ``"dense"`` is in the GPU's memory; ``"panels"``: it is in the host's, computed by the GPU a panel of rows at a
-        time; ``"streamed"``: the GPU makes distances anew, a strip of rows at a time.
+        neighbours, of a graph or of points under a threshold that leaves few edges. With ``backend="cuda"`` the
+        matrix of ``"dense"`` is in the GPU's memory; ``"panels"``: it is in the host's, computed by the GPU a panel of
+        rows at a time; ``"streamed"``: the GPU makes distances anew, a strip of rows at a time.
     n, d : int, int or None
         The points and their coordinates; `d` is None for a distance matrix or a graph.
     dtype : str
@@ -101,8 +101,8 @@ def estimate_memory(
     max_memory : int or str, optional
         As in `h1`.
     backend : {"cpu", "cuda"}, default "cpu"
-        Where distances are computed. The figures for "cuda" need no GPU; without `max_memory`, what the first GPU has is
-        what they may take of it, and where there is none, anything.
+        Where distances are computed. The figures for "cuda" need no GPU; without `max_memory`, they may take what the
+        first GPU has, and where there is none, anything.
 
     Returns
     -------

@@ -128,7 +128,7 @@ def betti1(
     or tiles of them up to 16 dimensions from 2,048 points on and where they do not fit; with many tied lengths, and in
     `h1`, n² / 8 bytes for each thread's bit rows and some MiB for edges: see `estimate_memory`.
     Only edges of the relative neighbourhood graph give birth to loops (Koyama, Mémoli, Robins, Turner, arXiv
-    2307.16333), none beyond the enclosing radius (Bauer, arXiv 1908.02518). As a layer's score: AdaBet, arXiv 2510.03101.
+    2307.16333), none beyond the enclosing radius (Bauer, arXiv 1908.02518). As a score: AdaBet, arXiv 2510.03101.
 
     Examples
     --------

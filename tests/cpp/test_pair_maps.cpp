@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "adabet/metric/device_panels.hpp"
 #include "adabet/metric/few_rows_device.hpp"
 #include "adabet/metric/pair_maps.hpp"
 #include "adabet/metric/tile_device.hpp"
@@ -93,6 +94,54 @@ void large_grids() {
     CHECK_EQ(places.size(), 7 * 1451);
 }
 
+/// Rectangles of a large matrix: which pairs they take, where these go, and back. A panel of all columns, and the last rows.
+void panels() {
+    for (const Index n : sizes) {
+        for (const Index rows : {Index{64}, Index{1}, n / 3, n}) {
+            const Index first_row = n - rows;
+            for (const Index first_column : {Index{0}, n - 1, n / 2}) {
+                PairSink sink;
+                sink.n = n;
+                sink.first_row = first_row;
+                sink.first_column = first_column;
+                sink.rows = rows;
+                sink.columns = n - first_column;
+                sink.stride = sink.columns + 5;
+                CHECK_EQ(sink.entries(), rows * sink.columns);
+                for (const Index i : {first_row, first_row + rows / 2, n - 1})
+                    for (const Index j : {first_column, (first_column + n) / 2, n - 1}) {
+                        CHECK(sink.takes(i, j));
+                        CHECK_EQ(sink.place(i, j), (i - first_row) * (sink.columns + 5) + (j - first_column));
+                        const Place pair = sink.pair_of((i - first_row) * sink.columns + (j - first_column));
+                        CHECK_EQ(pair.row, i);
+                        CHECK_EQ(pair.column, j);
+                    }
+                CHECK(!sink.takes(n, first_column) && !sink.takes(first_row, n) && !sink.takes(n + 63, n + 63));
+                if (first_row > 0) CHECK(!sink.takes(first_row - 1, first_column));
+                if (first_column > 0) CHECK(!sink.takes(first_row, first_column - 1));
+            }
+        }
+        PairSink whole;
+        whole.n = n;
+        whole.stride = n;
+        CHECK(whole.is_whole() && whole.takes(0, n - 1) && !whole.takes(1, 0) && !whole.takes(0, n));
+        CHECK_EQ(whole.entries(), n * n);
+        CHECK_EQ(whole.place(n - 1, n - 1), n * n - 1);
+        CHECK_EQ(whole.pair_of(n * n - 2).column, n - 2);
+    }
+    // What is asked of a device for such sizes: whole tiles, and never more than it may take.
+    for (const Index n : {Index{46'341}, Index{65'537}, Index{92'683}}) {
+        const PointCloud points{nullptr, ScalarType::float32, n, 512, 512, 1};
+        for (const Index available : {Index{1} << 26, Index{1} << 28, Index{1} << 30, Index{1} << 34}) {
+            const PanelLayout layout = panel_layout(points, Metric::euclidean, sizeof(float), 0, available);
+            CHECK(layout.bytes <= available);
+            CHECK(layout.rows % 64 == 0 && layout.rows >= 64);
+            CHECK(layout.is_packed_once ? layout.columns == n : layout.columns == layout.rows);
+            CHECK(layout.rows * layout.columns * sizeof(float) <= layout.bytes);
+        }
+    }
+}
+
 void packed_places() {
     for (std::size_t lane = 0; lane < chain::lanes; ++lane) CHECK_EQ(lane_of_leaf(lane_of_leaf(lane)), lane);
     for (const std::size_t d : {65UL, 96UL, 512UL, 1023UL, 1024UL, 1025UL, 3000UL, 9000UL}) {
@@ -131,6 +180,7 @@ int main() {
     places_of_a_triangle();
     for (const std::size_t n : {1UL, 63UL, 64UL, 65UL, 200UL, 1000UL}) the_whole_grid(n);
     large_grids();
+    panels();
     packed_places();
     few_rows();
     return check::result();
