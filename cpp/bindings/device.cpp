@@ -49,8 +49,7 @@ HostPlan plan_for_host(const DeviceCall& call, const ArrayView& view, Metric met
     const std::size_t copy = view.device >= 0 ? 0 : point_bytes(cloud);
     const bool in_double = sizeof(Real) == sizeof(double);
     if (square_bytes(n, sizeof(Real)) > std::numeric_limits<std::size_t>::max() / 2)
-        throw DeviceBudgetExceeded(call.budget.limit(), square_bytes(n, sizeof(Real)),
-                                   std::to_string(n) + " points");
+        throw DeviceBudgetExceeded(call.budget.limit(), square_bytes(n, sizeof(Real)), std::to_string(n) + " points");
     const HostPlan plan{
         .resident = copy + square_bytes(n, sizeof(Real)) + least_pairwise_device_bytes(cloud, metric, in_double),
         .by_panels = copy + least_panel_bytes(cloud, metric, sizeof(Real), 0),
