@@ -27,7 +27,7 @@ from adabet_fast.nn.team import team_distances
 _SHELF_BYTES = 2**22
 
 _LOOKED_AT = 512
-"""Activations that are compared beside the distances when batches are told apart: each is in a cache line of its own."""
+"""Activations compared beside the distances when batches are told apart: each is in a cache line of its own."""
 
 
 @dataclass(frozen=True)
