@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,44 @@ def test_matrices_in_place_need_less() -> None:
             h1(copied, distance_matrix=True, max_memory=budget, n_threads=1)
         h1(copied, distance_matrix=True, max_memory=budget + matrix.nbytes, n_threads=1)
     h1(matrix, distance_matrix=True, max_memory=budget, n_threads=1)
+
+
+def least_budget(call: Callable[[int], object]) -> int:
+    """The fewest bytes with which a call is not refused."""
+    few, enough = 0, 2**24
+    while enough - few > 1:
+        budget = (few + enough) // 2
+        try:
+            call(budget)
+            enough = budget
+        except MemoryBudgetError:
+            few = budget
+    return enough
+
+
+@pytest.mark.parametrize("sizes", [(100, 200, 300), (128, 129, 130, 131), (300, 127), (260, 40, 261)])
+@pytest.mark.parametrize("d", [3, 100, 3000])
+def test_a_batch_on_one_thread_needs_what_its_most_demanding_cloud_needs(sizes: tuple[int, ...], d: int) -> None:
+    rng = np.random.default_rng(2)
+    clouds = [rng.standard_normal((n, d), dtype=np.float32) for n in sizes]
+    alone = [partial(betti1, cloud, n_threads=1) for cloud in clouds]
+    budget = max(least_budget(lambda size, one=one: one(max_memory=size)) for one in alone)  # type: ignore[misc]
+    assert betti1_batch(clouds, max_memory=budget, n_threads=1).tolist() == [one() for one in alone]
+    with pytest.raises(MemoryBudgetError):
+        betti1_batch(clouds, max_memory=budget - 1, n_threads=1)
+    # Each thread works on one cloud at a time.
+    betti1_batch(3 * clouds, max_memory=2 * budget, n_threads=2)
+
+
+def test_a_batch_holds_large_clouds_as_their_own_calls_do() -> None:
+    """A matrix of these takes 36 MB; bit rows and a threshold take less."""
+    x = np.random.default_rng(4).random((3000, 3), dtype=np.float32)
+    few = x[:30]
+    cases: list[dict[str, Any]] = [{"max_memory": "16MiB"}, {"max_memory": "1500KB", "threshold": 0.05}]
+    for options in cases:
+        expected = [betti1(cloud, n_threads=1, **options) for cloud in (few, x)]
+        assert betti1_batch([few, x], n_threads=1, **options).tolist() == expected
+    assert betti1_batch([x, few] * 2, max_memory="32MiB", n_threads=2).tolist() == [betti1(x), betti1(few)] * 2
 
 
 def test_too_many_points_are_refused_at_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -132,6 +133,29 @@ def test_activations_that_are_not_finite_name_their_layer(value: float, batch: i
         InvalidInputError, match=rf"^batches\[{batch}\]: layer '0' returned .* \(sample 3, activation \d of 8\)"
     ):
         score_layers(model, batches)
+
+
+class EightBits(nn.Module):
+    """Returns numbers of eight bits, in which nothing can be compared."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.eye(6))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x @ self.weight).to(torch.float8_e4m3fn)
+
+
+@pytest.mark.parametrize("memory_way", ["auto", "groups", "spill", "hook"])
+def test_eight_bits_that_are_not_finite_name_their_layer_too(memory_way: Any) -> None:
+    torch.manual_seed(0)
+    batch = torch.randn(12, 6)
+    assert score_layers(EightBits(), [batch], memory_way=memory_way)[0].size == 6
+    batch[3] = torch.nan
+    with pytest.raises(
+        InvalidInputError, match=r"^batches\[0\]: layer '.*' returned nan \(sample 3, activation 0 of 6"
+    ):
+        score_layers(EightBits(), [batch], memory_way=memory_way)
 
 
 def test_compiled_models_are_unwrapped() -> None:

@@ -26,9 +26,7 @@ public:
         ordered.n = out.n;
         const PairwisePlan plan = plan_pairwise(ordered, metric_, sizeof(Real), execution.n_threads);
         if (plan != plan_) {  // before there is more
-            in_float_.reset();
-            in_double_.reset();
-            norms_.reset();
+            give_back();
             plan_ = plan;
         }
         if (plan.narrow) return narrow_pairwise(isa_, points, metric_, plan, out, order, execution);
@@ -53,6 +51,14 @@ public:
             if (!in_double_) in_double_.emplace(plan, metric_, budget_);
             in_double_->run(source, out, execution, ahead);
         }
+    }
+
+    /// Frees the scratch.
+    void give_back() {
+        in_float_.reset();
+        in_double_.reset();
+        norms_.reset();
+        plan_ = PairwisePlan{};
     }
 
 private:

@@ -1,11 +1,14 @@
 #include "adabet/persistence/batch.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
+#include <vector>
 
 #include "adabet/errors.hpp"
 #include "adabet/metric/cloud_runner.hpp"
 #include "adabet/persistence/h1.hpp"
+#include "adabet/persistence/held_distances.hpp"
 #include "adabet/rips/few_points.hpp"
 
 namespace adabet {
@@ -20,15 +23,18 @@ public:
         : metric_(metric), distances_(active_isa(), metric, budget), matrix_(make_buffer<Real>(budget)) {}
 
     /// `next` is the cloud that is likely to come next, if there is one.
-    std::size_t count(const PointCloud& cloud, Real threshold, Real min_persistence, const Execution& execution,
-                      const PointCloud* next) {
+    std::size_t count(const PointCloud& cloud, const MemoryPlan& plan, Real threshold, Real min_persistence,
+                      const Execution& execution, const PointCloud* next) {
         const std::size_t n = cloud.n;
-        if (matrix_.size() < n * n) {
-            matrix_.clear();
-            matrix_.resize(n * n);
+        const bool by_matrix = plan.kind == PlanKind::dense && !is_ordered_first(cloud);
+        const bool is_small = by_matrix && n <= FewPoints<Real>::kMost;
+        if (!is_small) distances_.give_back();
+        make_matrix(by_matrix ? n * n : 0);
+        if (!by_matrix) {
+            const HeldDistances<Real> held(cloud, metric_, plan, execution);
+            return count_bars(held.distances(), threshold, min_persistence, execution);
         }
-        // Scratch is kept only where it is small beside what is allowed anyway.
-        if (n <= FewPoints<Real>::kMost) {
+        if (is_small) {
             distances_.run(cloud, {}, DistanceOutput<Real>{.out = matrix_.data(), .n = n, .stride = n}, execution,
                            next);
         } else {
@@ -38,6 +44,13 @@ public:
     }
 
 private:
+    /// What is held for one cloud stays for the next where they are alike: none finds less room than by itself.
+    void make_matrix(std::size_t size) {
+        if (matrix_.size() == size) return;
+        Buffer<Real>(matrix_.get_allocator()).swap(matrix_);
+        matrix_.resize(size);
+    }
+
     Metric metric_;
     CloudRunner<Real> distances_;
     Buffer<Real> matrix_;
@@ -50,15 +63,27 @@ void betti1_batch(std::span<const PointCloud> clouds, Metric metric, Real thresh
                   std::size_t* out, const Execution& execution) {
     const auto n_threads = static_cast<std::size_t>(std::max(1, execution.n_threads));
     const bool whole_clouds = n_threads > 1 && clouds.size() >= 2 * n_threads;
+    const std::size_t at_once = whole_clouds ? n_threads : 1;
+
+    // As each cloud's own call would hold its distances; of several at once each within its share, if that can be.
+    const std::size_t limit = execution.budget.limit();
+    std::vector<MemoryPlan> plans;
+    plans.reserve(clouds.size());
+    for (const PointCloud& cloud : clouds) {
+        plans.push_back(plan_for_points(cloud, metric, sizeof(Real), whole_clouds ? 1 : execution.n_threads,
+                                        limit / at_once, {}, std::isfinite(threshold)));
+        if (plans.back().fixed > limit)
+            throw BudgetExceeded(limit, plans.back().fixed, std::to_string(cloud.n) + " points");
+    }
     std::vector<Counter<Real>> counters;
-    counters.reserve(whole_clouds ? n_threads : 1);
-    for (std::size_t k = 0; k < (whole_clouds ? n_threads : 1); ++k) counters.emplace_back(metric, execution.budget);
+    counters.reserve(at_once);
+    for (std::size_t k = 0; k < at_once; ++k) counters.emplace_back(metric, execution.budget);
 
     const auto run = [&](std::size_t i, int worker, const Execution& own) {
-        const std::size_t next = i + counters.size();
+        const std::size_t next = i + at_once;
         try {
-            out[i] = counters[static_cast<std::size_t>(worker)].count(clouds[i], threshold, min_persistence, own,
-                                                                      next < clouds.size() ? &clouds[next] : nullptr);
+            out[i] = counters[static_cast<std::size_t>(worker)].count(
+                clouds[i], plans[i], threshold, min_persistence, own, next < clouds.size() ? &clouds[next] : nullptr);
         } catch (const InvalidInput& error) {
             throw InvalidInput("cloud " + std::to_string(i) + ": " + error.what());
         }

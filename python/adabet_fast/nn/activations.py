@@ -101,6 +101,11 @@ class Points:
         known = (torch.bfloat16, torch.float16, torch.float32, torch.float64)
         return self.values.dtype if self.values.dtype in known else torch.float32
 
+    @property
+    def readable(self) -> torch.Tensor:
+        """The values in that dtype: of eight bits there is neither a least value nor a test for NaN."""
+        return self.values.to(self.dtype)
+
 
 def to_points(
     output: object,

@@ -139,9 +139,9 @@ class _Observer:
     def _measure_at_once(self, layer: Layer, points: Points, n_samples: int, watch: Watch) -> None:
         order = Order.of(points.values)
         try:
-            self.tally.add(layer, order.rows(points.values.to(points.dtype)), (order,), (n_samples,))
+            self.tally.add(layer, order.rows(points.readable), (order,), (n_samples,))
         except InvalidInputError:
-            if is_finite(points.values):
+            if is_finite(points.readable):
                 raise
             watch.found_not_finite(layer, points, 0)
 
@@ -376,7 +376,7 @@ def _measuring(observer: _Observer, watch: Watch, n_samples: int) -> Take:
     def take(layer: Layer, points: Points, call: int) -> bool:
         if call == 0:
             observer._measure_at_once(layer, points, n_samples, watch)
-        elif not is_finite(points.values):
+        elif not is_finite(points.readable):
             watch.found_not_finite(layer, points, call)
         return call == 0
 

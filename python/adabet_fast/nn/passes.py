@@ -136,7 +136,7 @@ class Watch:
     def found_not_finite(self, layer: Layer, points: Points, call: int) -> None:
         """Note the first value that is NaN or infinite; :meth:`check` raises when the pass is over."""
         if self._not_finite is None:
-            values = points.values.flatten(1)
+            values = points.readable.flatten(1)
             sample, activation = (int(i) for i in torch.nonzero(~torch.isfinite(values))[0])
             self._not_finite = (layer.name, call, sample, activation, float(values[sample, activation]))
 
