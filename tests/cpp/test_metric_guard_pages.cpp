@@ -127,7 +127,7 @@ public:
         std::fill_n(marks_.template as<std::uint8_t>(), n, std::uint8_t{0});
     }
     [[nodiscard]] const T* values() const { return values_.template as<T>(); }
-    [[nodiscard]] const std::uint8_t* marks() const { return marks_.template as<std::uint8_t>(); }
+    [[nodiscard]] std::uint8_t* marks() const { return marks_.template as<std::uint8_t>(); }
 
 private:
     GuardedMemory values_;

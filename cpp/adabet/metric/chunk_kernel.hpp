@@ -9,33 +9,15 @@
 
 #include "adabet/host_device.hpp"
 #include "adabet/isa.hpp"
+#include "adabet/metric/ahead_kernel.hpp"
 #include "adabet/metric/chain.hpp"
 #include "adabet/metric/kernels.hpp"
+#include "adabet/metric/marks_kernel.hpp"
 #include "adabet/metric/metrics.hpp"
+#include "adabet/metric/vector_of.hpp"
 
 /// Register-blocked sums over one chunk of columns (the order is chain.hpp's). Included by kernels.cpp alone.
 namespace adabet::chunk_kernel {
-
-/// Vectors of so many T. Where the house has plain loops: from those GCC made shuffles across pairs here, or scalar code.
-/// They are passed by reference, since how they are passed by value depends on the instruction set.
-template <class T, std::size_t count>
-struct VectorOf {
-    using type __attribute__((vector_size(count * sizeof(T)), may_alias)) = T;
-};
-template <class T, std::size_t count>
-using Vector = VectorOf<T, count>::type;
-
-/// Memory to ask for in the course of a run: a line with each step, since a processor waits where it is asked for more
-/// lines than it can have under way.
-struct Piece {
-    const unsigned char* first;
-    std::ptrdiff_t stride;  ///< 0: nothing to ask for
-
-    ADABET_INLINE void ask() {
-        __builtin_prefetch(first, 0, 2);
-        first += stride;
-    }
-};
 
 /// Core::take of whole vectors of double.
 template <class Core, class V>
@@ -54,23 +36,55 @@ ADABET_INLINE void take_vector(V& sums, const V& difference) {
     }
 }
 
-/// One step of the chains of A x B pairs. Double by whole vectors: from loops GCC 12 leaves the sums in memory; float by loops:
-/// there is no word for a fused multiply-add of vectors.
+/// Reads a vector, into a register where that is asked for: GCC 12 otherwise reads it again for each of its uses, or not,
+/// as the code around it happens to be.
+template <bool held, class V, class T>
+ADABET_INLINE void load(const T* from, V& values) {
+    __builtin_memcpy(&values, from, sizeof values);
+#if ADABET_X86_64
+    if constexpr (held) __asm__("" : "+v"(values));
+#endif
+}
+
+template <class Core, class T, class V>
+ADABET_INLINE void take(V& sums, const V& difference) {
+    if constexpr (sizeof(T) == sizeof(double)) {
+        take_vector<Core>(sums, difference);
+    } else {
+        static_assert(std::is_same_v<Core, SumOfSquares>);
+#if ADABET_X86_64
+        if constexpr (sizeof(V) >= 32) {  // then there is such an instruction, but no word for it here
+            __asm__("vfmadd231ps %1, %1, %0" : "+v"(sums) : "v"(difference));
+            return;
+        }
+#endif
+        for (std::size_t l = 0; l < sizeof(V) / sizeof(T); ++l) sums[l] = Core::take(sums[l], difference[l]);
+    }
+}
+
+/// f(0), f(1), ..., written out: GCC 12 leaves arrays of vectors that loops run over in memory.
+template <std::size_t count, class F>
+ADABET_INLINE void written_out(F&& f) {
+    [&]<std::size_t... k>(std::index_sequence<k...>) __attribute__((always_inline)) {
+        (f(std::integral_constant<std::size_t, k>{}), ...);
+    }(std::make_index_sequence<count>{});
+}
+
+/// One step of the chains of A x B pairs.
 template <class Core, std::size_t W, std::size_t A, std::size_t B, class T>
 ADABET_INLINE void take_step(const T* a, const T* b, std::size_t ld, Vector<T, W> (&sums)[A][B]) {
-    for (std::size_t i = 0; i < A; ++i)
-        for (std::size_t j = 0; j < B; ++j) {
-            if constexpr (sizeof(T) == sizeof(double)) {
-                Vector<T, W> x;
-                Vector<T, W> y;
-                __builtin_memcpy(&x, a + i * ld, sizeof x);
-                __builtin_memcpy(&y, b + j * ld, sizeof y);
-                take_vector<Core>(sums[i][j], Vector<T, W>(x - y));
-            } else {
-                for (std::size_t l = 0; l < W; ++l)
-                    sums[i][j][l] = Core::take(sums[i][j][l], rounded::subtract(a[i * ld + l], b[j * ld + l]));
-            }
-        }
+    constexpr bool held = sizeof(T) == sizeof(float) && W >= 8;
+    using V = Vector<T, W>;
+    V rows_b[B];
+    written_out<B>([&](auto j) __attribute__((always_inline)) { load<held>(b + j * ld, rows_b[j]); });
+    written_out<A>([&](auto i) __attribute__((always_inline)) {
+        V row_a;
+        load<held>(a + i * ld, row_a);
+        written_out<B>([&](auto j) __attribute__((always_inline)) {
+            const V difference = row_a - rows_b[j];
+            take<Core, T>(sums[i][j], difference);
+        });
+    });
 }
 
 // W lanes of the chains of some pairs: W is what one register holds, so that all accumulators stay in registers.
@@ -84,15 +98,16 @@ struct Rectangle {
     static constexpr std::size_t row(std::size_t pair) { return pair / B; }
     static constexpr std::size_t column(std::size_t pair) { return pair % B; }
 
-    template <class Core, std::size_t W, class T>
-    static ADABET_INLINE void run_chains(const T* a, const T* b, std::size_t ld, std::size_t steps, Piece soon,
+    template <class Core, std::size_t W, class T, class Soon>
+    static ADABET_INLINE void run_chains(const T* a, const T* b, std::size_t ld, std::size_t steps, Soon soon,
                                          Vector<T, W> (&sums)[pairs]) {
         Vector<T, W> chains[A][B] = {};
         for (std::size_t step = 0; step < steps; ++step) {
-            soon.ask();
+            soon.step();
             take_step<Core, W, A, B>(a + step * chain::lanes, b + step * chain::lanes, ld, chains);
         }
-        for (std::size_t pair = 0; pair < pairs; ++pair) sums[pair] = chains[row(pair)][column(pair)];
+        written_out<pairs>([&](auto pair)
+                               __attribute__((always_inline)) { sums[pair] = chains[row(pair)][column(pair)]; });
     }
 };
 
@@ -104,22 +119,21 @@ struct Triangle {
     static constexpr std::size_t row(std::size_t pair) { return pair < 4 ? pair / 2 : pair % 2 * 2; }
     static constexpr std::size_t column(std::size_t pair) { return pair < 4 ? 2 + pair % 2 : pair % 2 * 2 + 1; }
 
-    template <class Core, std::size_t W, class T>
-    static ADABET_INLINE void run_chains(const T* a, const T*, std::size_t ld, std::size_t steps, Piece soon,
+    template <class Core, std::size_t W, class T, class Soon>
+    static ADABET_INLINE void run_chains(const T* a, const T*, std::size_t ld, std::size_t steps, Soon soon,
                                          Vector<T, W> (&sums)[pairs]) {
         Vector<T, W> across[2][2] = {};  // two arrays: in one, GCC 12 leaves some of them in memory
-        Vector<T, W> beside[2] = {};
+        Vector<T, W> beside[2][1][1] = {};
         for (std::size_t step = 0; step < steps; ++step) {
-            soon.ask();
+            soon.step();
             const T* at = a + step * chain::lanes;
             take_step<Core, W, 2, 2>(at, at + 2 * ld, ld, across);
-            for (std::size_t p = 0; p < 2; ++p)
-                for (std::size_t l = 0; l < W; ++l)
-                    beside[p][l] =
-                        Core::take(beside[p][l], rounded::subtract(at[2 * p * ld + l], at[(2 * p + 1) * ld + l]));
+            written_out<2>([&](auto p) __attribute__((always_inline)) {
+                take_step<Core, W, 1, 1>(at + 2 * p * ld, at + (2 * p + 1) * ld, ld, beside[p]);
+            });
         }
-        for (std::size_t pair = 0; pair < 4; ++pair) sums[pair] = across[pair / 2][pair % 2];
-        for (std::size_t p = 0; p < 2; ++p) sums[4 + p] = beside[p];
+        written_out<4>([&](auto p) __attribute__((always_inline)) { sums[p] = across[p / 2][p % 2]; });
+        written_out<2>([&](auto p) __attribute__((always_inline)) { sums[4 + p] = beside[p][0][0]; });
     }
 };
 
@@ -204,11 +218,13 @@ struct Direct {
     static constexpr std::size_t kept = chain::lanes / 2;               ///< lanes of a pair that are stored
     static constexpr std::size_t left = std::max(W, chain::lanes / 4);  ///< and those not yet folded in the end
     static constexpr bool triangles = A == 4 && B == 4 && W == 16;      ///< worth it where six chains keep a core busy
-    static constexpr std::size_t steps_a_line = triangles ? 1 : 4;      ///< from one line asked for to the next
+    static constexpr std::size_t steps_a_line = triangles ? 1 : 4;      ///< from one line ahead to the next
+    static constexpr std::size_t at_a_time = triangles ? 9 : 4;         ///< tiles side by side
+    static constexpr bool copies_ahead = triangles;                     ///< where a step has room for a line
 
-    template <class Core, class Shape, class T>
-    ADABET_INLINE void run(const ChunkBlock<T>& block, std::size_t i, std::size_t j, std::size_t pass,
-                           const Piece& soon, T (*lanes)[kept]) {
+    template <class Core, class Shape, class T, class Soon>
+    ADABET_INLINE void run(const ChunkBlock<T>& block, std::size_t i, std::size_t j, std::size_t pass, const Soon& soon,
+                           T (*lanes)[kept]) {
         using V = Vector<T, W>;
         const std::size_t first = pass * W;
         V sums[Shape::pairs];
@@ -217,53 +233,15 @@ struct Direct {
         std::size_t to = first;
         const auto join_with = [&](std::size_t earlier) __attribute__((always_inline)) {
             to = earlier;
-            for (std::size_t p = 0; p < Shape::pairs; ++p)
+            written_out<Shape::pairs>([&](auto p) __attribute__((always_inline)) {
                 join_lanes<Core>(sums[p], *reinterpret_cast<const V*>(lanes[p] + to));
+            });
         };
         if (to >= kept) join_with(to - kept);
         if (first >= kept && to >= left) join_with(to - left);
-        for (std::size_t p = 0; p < Shape::pairs; ++p) *reinterpret_cast<V*>(lanes[p] + to) = sums[p];
+        written_out<Shape::pairs>(
+            [&](auto p) __attribute__((always_inline)) { *reinterpret_cast<V*>(lanes[p] + to) = sums[p]; });
     }
-};
-
-/// Walks the lines of an Ahead.
-class Walk {
-public:
-    explicit Walk(const Ahead& ahead) : ahead_(ahead) {}
-
-    /// So many lines at once.
-    ADABET_INLINE void ask_for(std::size_t lines) {
-        for (; lines > 0 && row_ < ahead_.rows; --lines) {
-            __builtin_prefetch(here(), 0, 2);
-            advance(line);
-        }
-    }
-    /// So many bytes for each step of a run to ask for; beyond a row's end they are of its next chunk.
-    ADABET_INLINE Piece piece(std::size_t bytes, std::size_t steps, const void* nothing) {
-        if (row_ >= ahead_.rows) return {.first = static_cast<const unsigned char*>(nothing), .stride = 0};
-        const Piece next{.first = here(), .stride = static_cast<std::ptrdiff_t>(bytes)};
-        advance(bytes * steps);
-        return next;
-    }
-
-    static constexpr std::size_t line = 64;
-    [[nodiscard]] std::size_t lines() const { return ahead_.rows * chain::ceil_div(ahead_.bytes, line); }
-
-private:
-    // Where a row begins within a line: not that line, which its chunk before shares, but all that follow.
-    [[nodiscard]] ADABET_INLINE const unsigned char* here() const {
-        return ahead_.first + static_cast<std::ptrdiff_t>(row_) * ahead_.row_bytes + at_ + (line - 1);
-    }
-    ADABET_INLINE void advance(std::size_t bytes) {
-        at_ += bytes;
-        if (at_ < ahead_.bytes) return;
-        at_ = 0;
-        ++row_;
-    }
-
-    const Ahead& ahead_;
-    std::size_t row_ = 0;
-    std::size_t at_ = 0;
 };
 
 /// Folds the lanes of a tile of pairs and joins what comes of them into the block's sums.
@@ -289,9 +267,12 @@ ADABET_INLINE void end_tile(const ChunkBlock<T>& block, std::size_t i, std::size
         if (row >= block.n_a || column >= block.n_b) continue;
         if constexpr (sizeof(T) == sizeof(float)) {
             if (!chain::is_kept(sums[pair])) {
-                const bool tiny = ((block.marks_a[row] | block.marks_b[column]) & mark_tiny) != 0;
-                if (sums[pair] != 0.0 || tiny)
-                    sums[pair] = redo_in_double(block.a + row * block.ld, block.b + column * block.ld, block.steps);
+                const float* a = block.a + row * block.ld;
+                const float* b = block.b + column * block.ld;
+                const std::size_t columns = block.steps * chain::lanes;
+                if (sums[pair] != 0.0 || marks_kernel::has_tiny(a, columns, block.marks_a[row]) ||
+                    marks_kernel::has_tiny(b, columns, block.marks_b[column]))
+                    sums[pair] = redo_in_double(a, b, block.steps);
             }
         }
         double& sum = block.sums[row * block.ld_sums + column];
@@ -299,15 +280,14 @@ ADABET_INLINE void end_tile(const ChunkBlock<T>& block, std::size_t i, std::size
     }
 }
 
-template <class Core, class Chains, class T>
-ADABET_INLINE void sum_block(const ChunkBlock<T>& block) {
+template <class Core, class Chains, class NextPiece, class T>
+ADABET_INLINE void sum_block_beside(const ChunkBlock<T>& block) {
     constexpr std::size_t A = Chains::rows_a;
     constexpr std::size_t B = Chains::rows_b;
     // In each pass the rows of a stay in the first-level cache while so many tiles go by.
-    constexpr std::size_t at_a_time = 4;
+    constexpr std::size_t at_a_time = Chains::at_a_time;
     alignas(64) T lanes[at_a_time][A * B][Chains::kept];
     Chains chains;
-    Walk walk(block.ahead);
     const auto first_column = [&block](std::size_t i) {
         if (!block.diagonal) return std::size_t{0};
         return Chains::triangles ? std::min(i + A, block.n_b) : (i + 1) / B * B;
@@ -317,19 +297,13 @@ ADABET_INLINE void sum_block(const ChunkBlock<T>& block) {
         const std::size_t columns = block.n_b - std::min(first_column(i), block.n_b);
         runs += Chains::passes * (columns / B + columns % B + (block.diagonal && Chains::triangles ? 1 : 0));
     }
-    const std::size_t lines_a_run = runs == 0 ? 0 : chain::ceil_div(walk.lines(), runs);
-    const std::size_t at_once = lines_a_run - std::min(lines_a_run, block.steps / Chains::steps_a_line);
-    // Inlined for certain: out of line they would be of no instruction set.
-    const auto soon = [&]() __attribute__((always_inline)) {
-        walk.ask_for(at_once);
-        return walk.piece(Walk::line / Chains::steps_a_line, block.steps, block.a);
-    };
-    // `count` tiles of one shape, side by side.
+    NextPiece next_piece(block.ahead, runs, block.steps, block.a);
+    // `count` tiles of one shape, side by side. Inlined for certain: out of line it would be of no instruction set.
     const auto sum_tiles = [&]<class Shape>(Shape, std::size_t i, std::size_t j,
                                             std::size_t count) __attribute__((always_inline)) {
         for (std::size_t pass = 0; pass < Chains::passes; ++pass)
             for (std::size_t t = 0; t < count; ++t)
-                chains.template run<Core, Shape>(block, i, j + t * Shape::rows_b, pass, soon(), lanes[t]);
+                chains.template run<Core, Shape>(block, i, j + t * Shape::rows_b, pass, next_piece(), lanes[t]);
         for (std::size_t t = 0; t < count; ++t)
             end_tile<Core, Chains, Shape>(block, i, j + t * Shape::rows_b, lanes[t]);
     };
@@ -345,6 +319,15 @@ ADABET_INLINE void sum_block(const ChunkBlock<T>& block) {
         if constexpr (B > 1)
             if (j < block.n_b) sum_tiles(Rectangle<A, 1>{}, i, j, block.n_b - j);
     }
+    next_piece.finish();
+}
+
+template <class Core, class Chains, class T>
+ADABET_INLINE void sum_block(const ChunkBlock<T>& block) {
+    if constexpr (Chains::copies_ahead && sizeof(T) == sizeof(float))
+        if (block.ahead.to != nullptr) return sum_block_beside<Core, Chains, ahead_kernel::Copying>(block);
+    using Asking = ahead_kernel::Asking<ahead_kernel::line / Chains::steps_a_line>;
+    sum_block_beside<Core, Chains, Asking>(block);
 }
 
 }  // namespace adabet::chunk_kernel

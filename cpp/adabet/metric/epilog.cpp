@@ -9,6 +9,7 @@
 #include "adabet/metric/chain.hpp"
 #include "adabet/metric/load.hpp"
 #include "adabet/metric/metrics.hpp"
+#include "adabet/metric/normalise.hpp"
 
 namespace adabet {
 
@@ -94,6 +95,7 @@ void distances_of_row(const PackSource& source, Metric metric, std::size_t i, st
     unsigned overflow = 0;
     for (std::size_t j = 0; j < count; ++j) overflow |= to[j] <= std::numeric_limits<Real>::max() ? 0U : 1U;
     if (overflow == 0) return;
+    refuse_non_finite(source.points, source.table);  // rows that were copied have not been looked through
     for (std::size_t j = 0; j < count; ++j)
         if (!(to[j] <= std::numeric_limits<Real>::max()))
             throw_overflow<Real>(source.order(i), source.order(first + j));

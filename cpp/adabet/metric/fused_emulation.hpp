@@ -132,12 +132,14 @@ public:
     static constexpr std::size_t left = chain::lanes;
     static constexpr std::size_t steps_a_line = 1;
     static constexpr bool triangles = false;
+    static constexpr std::size_t at_a_time = 4;
+    static constexpr bool copies_ahead = false;
 
     template <class Core, class Shape>
     ADABET_INLINE void run(const ChunkBlock<float>& block, std::size_t i, std::size_t j, std::size_t, auto soon,
                            float (*lanes)[chain::lanes]) {
         constexpr std::size_t rows = Shape::rows_b;
-        for (std::size_t step = 0; step < block.steps; ++step) soon.ask();
+        for (std::size_t step = 0; step < block.steps; ++step) soon.step();
         const float* a = block.a + i * block.ld;
         const float* b = block.b + j * block.ld;
         unsigned marks = block.marks_a[i];

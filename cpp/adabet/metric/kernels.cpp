@@ -23,6 +23,7 @@ using BaselinePair = fused_emulation::Emulated<1>;
 /// One instruction set's functions; the three differ in nothing but the attribute and the shapes.
 #define ADABET_DEFINE_KERNELS(Set, TARGET, FloatTile, FloatPair, DoubleTile, width, rows)                    \
     struct Set {                                                                                             \
+        static constexpr bool copies_ahead = FloatTile::copies_ahead;                                        \
         template <class Stored, class T>                                                                     \
         TARGET static std::uint8_t pack(const void* from, std::ptrdiff_t stride, std::size_t count, T* to) { \
             return pack_kernel::pack<Stored>(from, stride, count, to);                                       \
@@ -101,6 +102,7 @@ constexpr Kernels table() {
         .squares = core_kernels<Set, SumOfSquares>(),
         .absolutes = core_kernels<Set, SumOfAbsolutes>(),
         .largest = core_kernels<Set, LargestAbsolute>(),
+        .copies_ahead = Set::copies_ahead,
     };
 }
 

@@ -18,18 +18,21 @@ enum Mark : std::uint8_t {
     mark_tiny = 1,        ///< a non-zero entry below chain::smallest_plain (fp32 only)
     mark_huge = 2,        ///< an entry from chain::smallest_huge on (fp32 only)
     mark_non_finite = 4,  ///< NaN or an infinity
+    mark_unseen = 8,      ///< not looked through yet: a kernel does so where it has to know
 };
 
 /// Reads `count` coordinates, `stride` elements apart, into consecutive T, and says what it met.
 template <class T>
 using PackRow = std::uint8_t (*)(const void* first, std::ptrdiff_t stride, std::size_t count, T* to);
 
-/// Memory that the next chunk will be packed from, asked for while this one is computed: rows of cache lines.
+/// Memory that the next chunk is packed from: rows that are asked for, or copied, while this one is computed.
 struct Ahead {
     const unsigned char* first = nullptr;
     std::ptrdiff_t row_bytes = 0;  ///< from one row to the next
     std::size_t bytes = 0;         ///< of a row
     std::size_t rows = 0;
+    unsigned char* to = nullptr;  ///< null: rows are only asked for; whole lines, and a whole chunk is computed, if not
+    std::ptrdiff_t to_row_bytes = 0;
 };
 
 /// Rows beyond a block's last that a kernel may read, whatever stands there: tiles are up to 4 rows by 4.
@@ -45,8 +48,8 @@ struct ChunkBlock {
     std::size_t n_b;
     std::size_t ld;
     std::size_t steps;
-    const std::uint8_t* marks_a;
-    const std::uint8_t* marks_b;
+    std::uint8_t* marks_a;  ///< of those rows that are unseen some are looked through
+    std::uint8_t* marks_b;
     bool diagonal;  ///< a and b are the same rows: only pairs i < j count
     double* sums;   ///< joined into: row i of a at i * ld_sums
     std::size_t ld_sums;
@@ -93,6 +96,7 @@ struct Kernels {
     NarrowTileKernels<float> tile_float;
     NarrowTileKernels<double> tile_double;
     CoreKernels squares, absolutes, largest;
+    bool copies_ahead;  ///< chunk_of_squares_float does what ChunkBlock::ahead asks to have copied
 };
 
 /// That instruction set must be among available_isas().

@@ -98,7 +98,7 @@ void find_row_norms(const PointCloud& points, Metric metric, const Kernels& tabl
     }
 }
 
-void throw_non_finite(const PointCloud& points, const Kernels& table) {
+void refuse_non_finite(const PointCloud& points, const Kernels& table) {
     const PackRow<double> pack = table.pack_double[static_cast<std::size_t>(points.scalar)];
     ChunkBuffer values;
     for (std::size_t row = 0; row < points.n; ++row) {
@@ -113,6 +113,10 @@ void throw_non_finite(const PointCloud& points, const Kernels& table) {
                                        std::to_string(row) + ", column " + std::to_string(first + k));
         }
     }
+}
+
+void throw_non_finite(const PointCloud& points, const Kernels& table) {
+    refuse_non_finite(points, table);
     throw InvalidInput("x: expected finite coordinates; the points changed during the call");
 }
 

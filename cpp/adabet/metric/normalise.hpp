@@ -13,7 +13,9 @@ namespace adabet {
 void find_row_norms(const PointCloud& points, Metric metric, const Kernels& table, const Execution& execution,
                     int n_threads, RowNorm* norms);
 
-/// Throws InvalidInput that names the first NaN or infinity, in row order; the caller has seen that there is one.
+/// Throws InvalidInput that names the first NaN or infinity, in row order, if there is one.
+void refuse_non_finite(const PointCloud& points, const Kernels& table);
+/// The same where the caller has seen that there is one.
 [[noreturn]] void throw_non_finite(const PointCloud& points, const Kernels& table);
 
 }  // namespace adabet

@@ -15,6 +15,8 @@ constexpr std::size_t row_multiple = 8;
 constexpr std::size_t largest_block = 128;        // 2 x 128 rows of a chunk fill a 1 MiB second-level cache
 constexpr std::size_t smallest_block = 32;        // below, packing costs as much as the pairs
 constexpr std::size_t most_rows_by_groups = 256;  // beyond, the kept partial sums grow past a few percent of the input
+constexpr std::size_t fewest_rows_ahead = 28;     // below, there are more rows to copy than steps to copy them in
+constexpr std::size_t most_rows_ahead = 64;       // beyond, two panels crowd a 1 MiB second-level cache
 constexpr double worth_a_thread = 8e6;            // coordinate differences: about what starting a thread costs
 
 constexpr std::size_t round_up(std::size_t a, std::size_t multiple) { return chain::ceil_div(a, multiple) * multiple; }
@@ -61,7 +63,6 @@ PairwisePlan plan_pairwise(const PointCloud& points, Metric metric, std::size_t 
         plan.block = std::min(plan.block, round_up(points.n, row_multiple));
         plan.n_blocks = chain::ceil_div(points.n, plan.block);
         plan.n_tasks = triangle(plan.n_blocks);
-        plan.n_panels = plan.n_blocks > 1 ? 2 : 1;
         plan.n_sums = groups > 1 ? 2 : 1;
     }
     plan.workers = static_cast<int>(std::min(threads, plan.n_tasks));
@@ -72,6 +73,10 @@ PairwisePlan plan_pairwise(const PointCloud& points, Metric metric, std::size_t 
     plan.panel_ld = columns + 64 / element;
     plan.panel_elements = plan.panel_ld * (plan.block + rows_beyond);
     plan.sums = plan.block * plan.block;
+    const bool as_it_is = plan.in_float && points.scalar == ScalarType::float32 && points.coordinate_stride == 1;
+    plan.copies_ahead = as_it_is && plan.n_blocks == 1 && points.d >= chain::chunk_columns &&
+                        points.n >= fewest_rows_ahead && points.n <= most_rows_ahead;
+    plan.n_panels = plan.n_blocks > 1 || plan.copies_ahead ? 2 : 1;
 
     const std::size_t panel_bytes = plan.panel_elements * element + plan.block;
     const std::size_t each_worker = plan.n_panels * panel_bytes + plan.n_sums * plan.sums * sizeof(double);

@@ -17,7 +17,8 @@ struct PairwisePlan {
     int workers = 1;
     std::size_t panel_ld = 0;        ///< elements from one packed row to the next
     std::size_t panel_elements = 0;  ///< of one packed block
-    std::size_t n_panels = 1;        ///< two where a block meets another
+    bool copies_ahead = false;       ///< the next chunk's rows are copied while one is computed
+    std::size_t n_panels = 1;        ///< two where a block meets another, or for the next chunk
     std::size_t sums = 0;            ///< fp64 sums of one block, rows `block` apart
     std::size_t n_sums = 1;          ///< two where groups are added up
     std::size_t n_partials = 0;      ///< blocks of sums kept until all groups are there

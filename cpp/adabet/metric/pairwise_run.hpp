@@ -1,11 +1,13 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <vector>
 
 #include "adabet/execution.hpp"
 #include "adabet/metric/chain.hpp"
+#include "adabet/metric/chunk_feed.hpp"
 #include "adabet/metric/core_kernels.hpp"
 #include "adabet/metric/epilog.hpp"
 #include "adabet/metric/float_mode.hpp"
@@ -24,8 +26,8 @@ public:
     PairwiseRun(const PairwisePlan& plan, Metric metric, MemoryBudget& budget)
         : plan_(plan), metric_(metric), partials_(make_buffer<double>(budget, plan.n_partials * plan.sums)) {
         const auto workers = static_cast<std::size_t>(plan.workers);
-        panels_.reserve(workers * plan.n_panels);
-        for (std::size_t k = 0; k < workers * plan.n_panels; ++k) panels_.emplace_back(plan, budget);
+        feeds_.reserve(workers);
+        for (std::size_t k = 0; k < workers; ++k) feeds_.emplace_back(plan, budget);
         sums_.reserve(workers * plan.n_sums);
         for (std::size_t k = 0; k < workers * plan.n_sums; ++k) sums_.push_back(make_buffer<double>(budget, plan.sums));
     }
@@ -39,17 +41,19 @@ public:
                              .n_threads = plan_.workers,
                              .checkpoint = execution.checkpoint,
                              .lender = execution.lender};
-        parallel_for(part, plan_.n_tasks, [&](std::size_t task, int worker, const Execution& own) {
-            const PlainFloatMode mode;
-            const auto w = static_cast<std::size_t>(worker);
-            if (plan_.by_groups) {
-                group_of_all_pairs(source, task, w, own);
-            } else {
+        if (!plan_.by_groups)
+            return parallel_for(part, plan_.n_tasks, [&](std::size_t task, int worker, const Execution& own) {
+                const PlainFloatMode mode;
                 const BlockPair pair = block_pair(task, plan_.n_blocks);
-                write(source, pair, block_of_pairs(source, pair, w, own, next), out);
-            }
+                write(source, pair, block_of_pairs(source, pair, static_cast<std::size_t>(worker), own, next), out);
+            });
+        std::atomic<std::size_t> unclaimed{0};
+        parallel_for(part, static_cast<std::size_t>(plan_.workers), [&](std::size_t, int worker, const Execution& own) {
+            const PlainFloatMode mode;
+            std::size_t group = unclaimed.fetch_add(1, std::memory_order_relaxed);
+            while (group < plan_.n_tasks)
+                group = group_of_all_pairs(source, group, unclaimed, static_cast<std::size_t>(worker), own);
         });
-        if (!plan_.by_groups) return;
         const PlainFloatMode mode;
         double* const sums = partials_.data();
         for (std::size_t group = 1; group < plan_.n_tasks; ++group)
@@ -58,27 +62,23 @@ public:
     }
 
 private:
-    [[nodiscard]] std::size_t rows_of(const PackSource& source, std::size_t block) const {
-        return std::min(plan_.block, source.n() - block * plan_.block);
-    }
-
     void write(const PackSource& source, const BlockPair& pair, const double* sums, const DistanceOutput<Real>& out) {
         const PairBlock block{.first_a = pair.first * plan_.block,
                               .first_b = pair.second * plan_.block,
-                              .n_a = rows_of(source, pair.first),
-                              .n_b = rows_of(source, pair.second)};
+                              .n_a = feeds_[0].rows_of(source, pair.first),
+                              .n_b = feeds_[0].rows_of(source, pair.second)};
         write_block(source, metric_, sums, plan_.block, block, out);
     }
 
     // NOLINTNEXTLINE(readability-non-const-parameter): written to through the block, whose type depends on T
-    void add_chunk(const PackSource& source, double* sums, const Panel<T>& a, std::size_t n_a, const Panel<T>& b,
-                   std::size_t n_b, std::size_t chunk, const Ahead& ahead) {
+    void add_chunk(const PackSource& source, double* sums, Panel<T>& a, std::size_t n_a, Panel<T>& b, std::size_t n_b,
+                   std::size_t steps, const Ahead& ahead) {
         ChunkBlock<T> block{.a = a.values(),
                             .b = b.values(),
                             .n_a = n_a,
                             .n_b = n_b,
                             .ld = a.ld(),
-                            .steps = chain::steps_of(chain::columns_of(chunk, source.points.d)),
+                            .steps = steps,
                             .marks_a = a.marks(),
                             .marks_b = b.marks(),
                             .diagonal = &a == &b,
@@ -93,46 +93,36 @@ private:
         }
     }
 
-    /// What packing that chunk of a block of rows will read, where they are contiguous and there is such a chunk.
-    [[nodiscard]] Ahead rows_ahead(const PackSource& source, std::size_t block, std::size_t chunk) const {
-        const PointCloud& points = source.points;
-        if (points.coordinate_stride != 1 || !source.order.as_they_stand() || chunk >= chain::n_chunks(points.d))
-            return {};
-        const std::size_t element = size_of(points.scalar);
-        return {.first = static_cast<const unsigned char*>(
-                    address_of(points, block * plan_.block, chunk * chain::chunk_columns)),
-                .row_bytes = points.point_stride * static_cast<std::ptrdiff_t>(element),
-                .bytes = chain::columns_of(chunk, points.d) * element,
-                .rows = rows_of(source, block)};
-    }
-
-    /// The sums of one group of chunks for all pairs.
-    void group_of_all_pairs(const PackSource& source, std::size_t group, std::size_t worker, const Execution& own) {
+    /// The sums of one group of chunks for all pairs. Returns this worker's next group, which it has claimed before it is
+    /// through with this one.
+    std::size_t group_of_all_pairs(const PackSource& source, std::size_t group, std::atomic<std::size_t>& unclaimed,
+                                   std::size_t worker, const Execution& own) {
         const std::size_t n = source.n();
         double* const sums = partials_.data() + group * plan_.sums;
         std::fill_n(sums, plan_.sums, 0.0);
         const std::size_t first = group * chain::chunks_per_group;
         const std::size_t last = std::min(first + chain::chunks_per_group, chain::n_chunks(source.points.d));
-        const auto workers = static_cast<std::size_t>(plan_.workers);
-        Panel<T>& panel = panels_[worker * plan_.n_panels];
+        ChunkFeed<T>& feed = feeds_[worker];
+        std::size_t next_group = group;
         for (std::size_t chunk = first; chunk < last; ++chunk) {
-            panel.pack_chunk(source, 0, n, chunk);
-            // The groups in between are the other workers'.
-            const std::size_t next = chunk + 1 < last ? chunk + 1 : first + workers * chain::chunks_per_group;
-            add_chunk(source, sums, panel, n, panel, n, chunk, rows_ahead(source, 0, next));
+            Panel<T>& panel = feed.take(source, 0, chunk);
+            if (chunk + 1 == last) next_group = unclaimed.fetch_add(1, std::memory_order_relaxed);
+            const std::size_t next = chunk + 1 < last ? chunk + 1 : next_group * chain::chunks_per_group;
+            const std::size_t steps = chain::steps_of(chain::columns_of(chunk, source.points.d));
+            add_chunk(source, sums, panel, n, panel, n, steps, feed.ahead(source, 0, next, steps));
             own.check();
         }
+        return next_group;
     }
 
     /// The sums of one block of pairs, all columns.
     const double* block_of_pairs(const PackSource& source, const BlockPair& pair, std::size_t worker,
                                  const Execution& own, const PackSource* next) {
         const bool diagonal = pair.first == pair.second;
-        Panel<T>& a = panels_[worker * plan_.n_panels];
-        Panel<T>& b = diagonal ? a : panels_[worker * plan_.n_panels + 1];
+        ChunkFeed<T>& feed = feeds_[worker];
         double* sums = sums_[worker * plan_.n_sums].data();
-        const std::size_t n_a = rows_of(source, pair.first);
-        const std::size_t n_b = rows_of(source, pair.second);
+        const std::size_t n_a = feed.rows_of(source, pair.first);
+        const std::size_t n_b = feed.rows_of(source, pair.second);
         const std::size_t chunks = chain::n_chunks(source.points.d);
         std::fill_n(sums, plan_.sums, 0.0);
         for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
@@ -140,11 +130,12 @@ private:
             const bool first_group = chunk < chain::chunks_per_group;
             double* group = first_group ? sums : sums_[worker * plan_.n_sums + 1].data();
             if (!first_group && in_group == 0) std::fill_n(group, plan_.sums, 0.0);
-            a.pack_chunk(source, pair.first * plan_.block, n_a, chunk);
-            if (!diagonal) b.pack_chunk(source, pair.second * plan_.block, n_b, chunk);
+            Panel<T>& a = feed.take(source, pair.first, chunk);
+            Panel<T>& b = diagonal ? a : feed.take_other(source, pair.second, chunk);
+            const std::size_t steps = chain::steps_of(chain::columns_of(chunk, source.points.d));
             const bool after_this = chunk + 1 == chunks && plan_.n_tasks == 1 && next != nullptr;
-            add_chunk(source, group, a, n_a, b, n_b, chunk,
-                      after_this ? rows_ahead(*next, 0, 0) : rows_ahead(source, pair.first, chunk + 1));
+            add_chunk(source, group, a, n_a, b, n_b, steps,
+                      after_this ? feed.ahead(*next, 0, 0, steps) : feed.ahead(source, pair.first, chunk + 1, steps));
             const bool group_ends = in_group + 1 == chain::chunks_per_group || chunk + 1 == chunks;
             if (!first_group && group_ends) join_into(metric_, sums, group, plan_.sums);
             own.check();
@@ -155,7 +146,7 @@ private:
     PairwisePlan plan_;
     Metric metric_;
     Buffer<double> partials_;
-    std::vector<Panel<T>> panels_;
+    std::vector<ChunkFeed<T>> feeds_;  ///< one a worker
     std::vector<Buffer<double>> sums_;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "adabet/memory_budget.hpp"
 #include "adabet/metric/chain.hpp"
@@ -46,15 +47,13 @@ std::uint8_t pack_row(const PackSource& source, std::size_t row, std::size_t col
 }
 
 /// A block of rows, copied into consecutive fp32 or fp64: read once from the caller's memory, free of strides and of
-/// cache-set conflicts, looked through for NaN and infinities on the way.
+/// cache-set conflicts, looked through for NaN and infinities on the way. In memory of Panels.
 template <class T>
 class Panel {
 public:
-    Panel(const PairwisePlan& plan, MemoryBudget& budget)
-        : Panel(plan.panel_ld, plan.panel_elements, plan.block, budget) {}
     /// `rows` rows (a multiple of 4), `ld` elements apart.
-    Panel(std::size_t ld, std::size_t elements, std::size_t rows, MemoryBudget& budget)
-        : ld_(ld), values_(make_buffer<T>(budget, elements)), marks_(make_buffer<std::uint8_t>(budget, rows)) {}
+    Panel(T* values, std::uint8_t* marks, std::size_t ld, std::size_t rows)
+        : values_(values), marks_(marks), ld_(ld), rows_(rows) {}
 
     /// Points [first, first + count), one chunk of columns, row after row.
     void pack_chunk(const PackSource& source, std::size_t first, std::size_t count, std::size_t chunk,
@@ -62,25 +61,58 @@ public:
         const std::size_t columns = chain::columns_of(chunk, source.points.d);
         const std::size_t padded = chain::steps_of(columns) * chain::lanes;
         for (std::size_t i = 0; i < count; ++i) {
-            T* row = values_.data() + i * ld_;
+            T* row = values_ + i * ld_;
             marks_[i] = pack_row(source, source.order(first + i), chunk * chain::chunk_columns, columns, row);
             std::fill(row + columns, row + padded, T{0});
         }
-        for (std::size_t i = count; i < std::min(chain::ceil_div(count, multiple) * multiple, marks_.size()); ++i) {
-            T* row = values_.data() + i * ld_;
-            std::fill(row, row + padded, T{0});
+        pad(count, padded, multiple);
+    }
+    /// Makes ready for as many rows of a whole chunk, which come from elsewhere, past any look at them.
+    void expect(std::size_t count) {
+        std::fill_n(marks_, count, mark_unseen);
+        pad(count, chain::chunk_columns, 4);
+    }
+
+    [[nodiscard]] T* values() const { return values_; }
+    [[nodiscard]] std::uint8_t* marks() const { return marks_; }
+    [[nodiscard]] std::size_t ld() const { return ld_; }
+
+private:
+    /// Rows of zeros up to a multiple.
+    void pad(std::size_t count, std::size_t columns, std::size_t multiple) {
+        for (std::size_t i = count; i < std::min(chain::ceil_div(count, multiple) * multiple, rows_); ++i) {
+            T* row = values_ + i * ld_;
+            std::fill(row, row + columns, T{0});
             marks_[i] = mark_none;
         }
     }
 
-    [[nodiscard]] const T* values() const { return values_.data(); }
-    [[nodiscard]] const std::uint8_t* marks() const { return marks_.data(); }
-    [[nodiscard]] std::size_t ld() const { return ld_; }
+    T* values_;
+    std::uint8_t* marks_;
+    std::size_t ld_;
+    std::size_t rows_;
+};
+
+/// Panels of one size, allocated together: what is freed and asked for again call by call in several pieces, the C library
+/// gives back to the system each time.
+template <class T>
+class Panels {
+public:
+    Panels(const PairwisePlan& plan, MemoryBudget& budget)
+        : Panels(plan.n_panels, plan.panel_ld, plan.panel_elements, plan.block, budget) {}
+    Panels(std::size_t count, std::size_t ld, std::size_t elements, std::size_t rows, MemoryBudget& budget)
+        : values_(make_buffer<T>(budget, count * elements)), marks_(make_buffer<std::uint8_t>(budget, count * rows)) {
+        panels_.reserve(count);
+        for (std::size_t k = 0; k < count; ++k)
+            panels_.emplace_back(values_.data() + k * elements, marks_.data() + k * rows, ld, rows);
+    }
+
+    [[nodiscard]] Panel<T>& operator[](std::size_t k) { return panels_[k]; }
 
 private:
-    std::size_t ld_;
     Buffer<T> values_;
     Buffer<std::uint8_t> marks_;
+    std::vector<Panel<T>> panels_;
 };
 
 }  // namespace adabet

@@ -29,6 +29,8 @@ struct PointCloud {
     std::size_t d = 0;
     std::ptrdiff_t point_stride = 0;
     std::ptrdiff_t coordinate_stride = 1;
+
+    friend bool operator==(const PointCloud&, const PointCloud&) = default;
 };
 
 }  // namespace adabet

@@ -11,8 +11,8 @@ namespace adabet {
 namespace {
 
 constexpr std::size_t most_rows = 64;
-constexpr std::size_t most_columns = 256;  // whose sums are kept while the chunks go by
-constexpr std::size_t panel_columns = 64;  // packed at a time: with the rows, half a 1 MiB second-level cache
+constexpr std::size_t most_columns = 256;         // whose sums are kept while the chunks go by
+constexpr std::size_t panel_columns = most_rows;  // packed at a time: with the rows, half a 1 MiB second-level cache
 
 /// As in pairwise_plan.cpp: a cache line longer than a power of two.
 template <class T>
@@ -36,8 +36,9 @@ public:
           metric_(points.metric()),
           d_(source_.points.d),
           chunks_(chain::n_chunks(d_)),
-          rows_(panel_ld<T>(d_), panel_ld<T>(d_) * (most_rows + rows_beyond), most_rows, budget),
-          columns_(panel_ld<T>(d_), panel_ld<T>(d_) * (panel_columns + rows_beyond), panel_columns, budget),
+          panels_(2, panel_ld<T>(d_), panel_ld<T>(d_) * (most_rows + rows_beyond), most_rows, budget),
+          rows_(panels_[0]),
+          columns_(panels_[1]),
           sums_(make_buffer<double>(budget, most_rows * most_columns)),
           group_(make_buffer<double>(budget, chain::n_groups(d_) > 1 ? most_rows * most_columns : 0)) {}
 
@@ -122,8 +123,9 @@ private:
     Metric metric_;
     std::size_t d_;
     std::size_t chunks_;
-    Panel<T> rows_;
-    Panel<T> columns_;
+    Panels<T> panels_;
+    Panel<T>& rows_;
+    Panel<T>& columns_;
     Buffer<double> sums_;
     Buffer<double> group_;
 };
