@@ -36,32 +36,6 @@ ADABET_INLINE void take_vector(V& sums, const V& difference) {
     }
 }
 
-/// Reads a vector, into a register where that is asked for: GCC 12 otherwise reads it again for each of its uses, or not,
-/// as the code around it happens to be.
-template <bool held, class V, class T>
-ADABET_INLINE void load(const T* from, V& values) {
-    __builtin_memcpy(&values, from, sizeof values);
-#if ADABET_X86_64
-    if constexpr (held) __asm__("" : "+v"(values));
-#endif
-}
-
-template <class Core, class T, class V>
-ADABET_INLINE void take(V& sums, const V& difference) {
-    if constexpr (sizeof(T) == sizeof(double)) {
-        take_vector<Core>(sums, difference);
-    } else {
-        static_assert(std::is_same_v<Core, SumOfSquares>);
-#if ADABET_X86_64
-        if constexpr (sizeof(V) >= 32) {  // then there is such an instruction, but no word for it here
-            __asm__("vfmadd231ps %1, %1, %0" : "+v"(sums) : "v"(difference));
-            return;
-        }
-#endif
-        for (std::size_t l = 0; l < sizeof(V) / sizeof(T); ++l) sums[l] = Core::take(sums[l], difference[l]);
-    }
-}
-
 /// f(0), f(1), ..., written out: GCC 12 leaves arrays of vectors that loops run over in memory.
 template <std::size_t count, class F>
 ADABET_INLINE void written_out(F&& f) {
@@ -70,21 +44,51 @@ ADABET_INLINE void written_out(F&& f) {
     }(std::make_index_sequence<count>{});
 }
 
-/// One step of the chains of A x B pairs.
-template <class Core, std::size_t W, std::size_t A, std::size_t B, class T>
-ADABET_INLINE void take_step(const T* a, const T* b, std::size_t ld, Vector<T, W> (&sums)[A][B]) {
-    constexpr bool held = sizeof(T) == sizeof(float) && W >= 8;
-    using V = Vector<T, W>;
+#if ADABET_X86_64 && !defined(__clang__)
+/// take_step of float, where there is an instruction for it: there is no word for a fused multiply-add of vectors. Rows are
+/// held in registers; GCC 12 otherwise reads them again for each of their uses, or not, as the code around happens to be.
+template <std::size_t W, std::size_t A, std::size_t B>
+ADABET_INLINE void take_squares(const float* a, const float* b, std::size_t ld, Vector<float, W> (&sums)[A][B]) {
+    using V = Vector<float, W>;
+    const auto load = [](const float* from, V& values) __attribute__((always_inline)) {
+        __builtin_memcpy(&values, from, sizeof values);
+        __asm__("" : "+v"(values));
+    };
     V rows_b[B];
-    written_out<B>([&](auto j) __attribute__((always_inline)) { load<held>(b + j * ld, rows_b[j]); });
+    written_out<B>([&](auto j) __attribute__((always_inline)) { load(b + j * ld, rows_b[j]); });
     written_out<A>([&](auto i) __attribute__((always_inline)) {
         V row_a;
-        load<held>(a + i * ld, row_a);
+        load(a + i * ld, row_a);
         written_out<B>([&](auto j) __attribute__((always_inline)) {
             const V difference = row_a - rows_b[j];
-            take<Core, T>(sums[i][j], difference);
+            __asm__("vfmadd231ps %1, %1, %0" : "+v"(sums[i][j]) : "v"(difference));
         });
     });
+}
+#endif
+
+/// One step of the chains of A x B pairs. Double by whole vectors: from loops GCC 12 leaves the sums in memory.
+template <class Core, std::size_t W, std::size_t A, std::size_t B, class T>
+ADABET_INLINE void take_step(const T* a, const T* b, std::size_t ld, Vector<T, W> (&sums)[A][B]) {
+#if ADABET_X86_64 && !defined(__clang__)
+    if constexpr (sizeof(T) == sizeof(float) && W >= 8) {
+        static_assert(std::is_same_v<Core, SumOfSquares>);
+        return take_squares<W>(a, b, ld, sums);
+    }
+#endif
+    for (std::size_t i = 0; i < A; ++i)
+        for (std::size_t j = 0; j < B; ++j) {
+            if constexpr (sizeof(T) == sizeof(double)) {
+                Vector<T, W> x;
+                Vector<T, W> y;
+                __builtin_memcpy(&x, a + i * ld, sizeof x);
+                __builtin_memcpy(&y, b + j * ld, sizeof y);
+                take_vector<Core>(sums[i][j], Vector<T, W>(x - y));
+            } else {
+                for (std::size_t l = 0; l < W; ++l)
+                    sums[i][j][l] = Core::take(sums[i][j][l], rounded::subtract(a[i * ld + l], b[j * ld + l]));
+            }
+        }
 }
 
 // W lanes of the chains of some pairs: W is what one register holds, so that all accumulators stay in registers.
@@ -95,6 +99,7 @@ struct Rectangle {
     static constexpr std::size_t rows_a = A;
     static constexpr std::size_t rows_b = B;
     static constexpr std::size_t pairs = A * B;
+    static constexpr std::size_t side_by_side = B;  ///< pairs of one row, in consecutive columns
     static constexpr std::size_t row(std::size_t pair) { return pair / B; }
     static constexpr std::size_t column(std::size_t pair) { return pair % B; }
 
@@ -116,6 +121,7 @@ struct Triangle {
     static constexpr std::size_t rows_a = 4;
     static constexpr std::size_t rows_b = 4;
     static constexpr std::size_t pairs = 6;
+    static constexpr std::size_t side_by_side = 1;
     static constexpr std::size_t row(std::size_t pair) { return pair < 4 ? pair / 2 : pair % 2 * 2; }
     static constexpr std::size_t column(std::size_t pair) { return pair < 4 ? 2 + pair % 2 : pair % 2 * 2 + 1; }
 
@@ -244,23 +250,44 @@ struct Direct {
     }
 };
 
+/// Whether all those sums are chain::is_kept; beyond one alone, whole fours are looked at.
+template <std::size_t count>
+ADABET_INLINE bool are_kept(const double* sums) {
+    if constexpr (count == 1) return chain::is_kept(sums[0]);
+    Vector<std::int64_t, 4> kept = {-1, -1, -1, -1};
+    for (std::size_t k = 0; k < count; k += 4) {
+        const auto& four = *reinterpret_cast<const Vector<double, 4>*>(sums + k);
+        kept &= (four >= chain::smallest_kept) & (four <= chain::largest_kept);
+    }
+    return (kept[0] & kept[1] & kept[2] & kept[3]) != 0;
+}
+
+/// Joins the sums of a tile that lies in the block as a whole.
+template <class Core, class Shape, class T>
+ADABET_INLINE void join_tile(const ChunkBlock<T>& block, std::size_t i, std::size_t j, const double* sums) {
+    constexpr std::size_t side_by_side = Shape::side_by_side;
+    for (std::size_t pair = 0; pair < Shape::pairs; pair += side_by_side) {
+        double* const to = block.sums + (i + Shape::row(pair)) * block.ld_sums + j + Shape::column(pair);
+        if constexpr (side_by_side == 1) {
+            *to = Core::join(*to, sums[pair]);
+        } else {
+            Vector<double, side_by_side> joined;
+            __builtin_memcpy(&joined, to, sizeof joined);
+            join_lanes<Core>(joined, *reinterpret_cast<const Vector<double, side_by_side>*>(sums + pair));
+            __builtin_memcpy(to, &joined, sizeof joined);
+        }
+    }
+}
+
 /// Folds the lanes of a tile of pairs and joins what comes of them into the block's sums.
 template <class Core, class Chains, class Shape, class T>
 ADABET_INLINE void end_tile(const ChunkBlock<T>& block, std::size_t i, std::size_t j, const T (*lanes)[Chains::kept]) {
     constexpr std::size_t pairs = Shape::pairs;
     alignas(64) double sums[chain::ceil_div(pairs, 4) * 4];
     fold_all<Core, pairs, Chains::left>(lanes, sums);
-    unsigned lost = 0;
-    if constexpr (sizeof(T) == sizeof(float))
-        for (std::size_t pair = 0; pair < pairs; ++pair) lost |= chain::is_kept(sums[pair]) ? 0U : 1U;
     const bool whole = i + Shape::rows_a <= block.n_a && j + Shape::rows_b <= block.n_b;
-    if (whole && lost == 0) {
-        for (std::size_t pair = 0; pair < pairs; ++pair) {
-            double& sum = block.sums[(i + Shape::row(pair)) * block.ld_sums + j + Shape::column(pair)];
-            sum = Core::join(sum, sums[pair]);
-        }
-        return;
-    }
+    if (whole && (sizeof(T) == sizeof(double) || are_kept<pairs>(sums)))
+        return join_tile<Core, Shape>(block, i, j, sums);
     for (std::size_t pair = 0; pair < pairs; ++pair) {
         const std::size_t row = i + Shape::row(pair);
         const std::size_t column = j + Shape::column(pair);
