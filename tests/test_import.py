@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ["torch", "scipy", "sklearn", "matplotlib", "ripser", "pandas"]
+HEAVY = ["torch", "scipy", "sklearn", "matplotlib", "ripser", "pandas", "numpy.ma"]
 
 LINES = {
     "import": "",

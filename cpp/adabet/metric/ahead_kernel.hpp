@@ -121,21 +121,28 @@ private:
     static constexpr std::size_t row_bytes = chain::chunk_columns * sizeof(float);
     static constexpr std::size_t pieces_a_row = row_bytes / piece_bytes;
 
-    [[nodiscard]] ADABET_INLINE std::ptrdiff_t row_of(std::size_t piece) const {
+    static constexpr std::size_t pieces_soon = 2;
+    static constexpr std::size_t pieces_later = 6;
+
+    [[nodiscard]] static ADABET_INLINE std::ptrdiff_t row_of(std::size_t piece) {
         return static_cast<std::ptrdiff_t>(piece / pieces_a_row);
     }
-    /// Where that piece begins; beyond the last row, in the rows' chunk after next.
-    [[nodiscard]] ADABET_INLINE const unsigned char* begin_of(std::size_t piece) const {
-        const bool beyond = piece >= pieces_;
-        const unsigned char* const row =
-            ahead_.first + row_of(beyond ? piece - pieces_ : piece) * ahead_.row_bytes + (beyond ? row_bytes : 0);
-        return row + piece % pieces_a_row * piece_bytes;
+    [[nodiscard]] static ADABET_INLINE std::size_t column_of(std::size_t piece) {
+        return piece % pieces_a_row * piece_bytes;
+    }
+    [[nodiscard]] ADABET_INLINE const unsigned char* begin_of(const unsigned char* first, std::size_t piece) const {
+        return first + row_of(piece) * ahead_.row_bytes + column_of(piece);
+    }
+    /// What to ask for where that piece is some way off, maybe in the chunk after.
+    [[nodiscard]] ADABET_INLINE const unsigned char* line_of(std::size_t piece) const {
+        if (piece < pieces_) return begin_of(ahead_.first, piece) + (line - 1);
+        return ahead_.after == nullptr ? ahead_.to : begin_of(ahead_.after, piece - pieces_) + (line - 1);
     }
     ADABET_INLINE Piece next() {
-        const Piece piece{.from = begin_of(piece_),
-                          .to = ahead_.to + row_of(piece_) * ahead_.to_row_bytes + piece_ % pieces_a_row * piece_bytes,
-                          .soon = begin_of(piece_ + 1) + (line - 1),
-                          .later = begin_of(piece_ + 4) + (line - 1),
+        const Piece piece{.from = begin_of(ahead_.first, piece_),
+                          .to = ahead_.to + row_of(piece_) * ahead_.to_row_bytes + column_of(piece_),
+                          .soon = line_of(piece_ + pieces_soon),
+                          .later = line_of(piece_ + pieces_later),
                           .stride = static_cast<std::ptrdiff_t>(line)};
         ++piece_;
         return piece;

@@ -10,6 +10,12 @@
 
 namespace adabet {
 
+/// A chunk that is likely to be taken, if it exists.
+struct Upcoming {
+    const PackSource* source = nullptr;  ///< null: not known
+    std::size_t chunk = 0;
+};
+
 /// One worker's panels: chunk after chunk of a block of rows, packed when it is asked for or, where the plan says so, copied
 /// by the kernel while the chunk before is computed.
 template <class T>
@@ -36,26 +42,25 @@ public:
         return other;
     }
 
-    /// What to do for that chunk, likely to be taken next, while one of so many steps is computed.
-    Ahead ahead(const PackSource& source, std::size_t block, std::size_t chunk, std::size_t steps) {
-        const PointCloud& points = source.points;
-        if (points.coordinate_stride != 1 || !source.order.as_they_stand() || chunk >= chain::n_chunks(points.d))
-            return {};
+    /// What to do for the next chunk, of a block of rows, while one of so many steps is computed, and for the one after it.
+    Ahead ahead(const Upcoming& next, const Upcoming& after, std::size_t block, std::size_t steps) {
+        if (!in_place(next)) return {};
+        const PointCloud& points = next.source->points;
         const std::size_t element = size_of(points.scalar);
-        Ahead rows{.first = static_cast<const unsigned char*>(
-                       address_of(points, block * block_, chunk * chain::chunk_columns)),
+        Ahead rows{.first = first_row(next, block),
                    .row_bytes = points.point_stride * static_cast<std::ptrdiff_t>(element),
-                   .bytes = chain::columns_of(chunk, points.d) * element,
-                   .rows = rows_of(source, block)};
-        const bool whole = steps == chain::steps && chain::columns_of(chunk, points.d) == chain::chunk_columns;
-        if (copies_ahead_ && source.table.copies_ahead && whole) {
+                   .bytes = chain::columns_of(next.chunk, points.d) * element,
+                   .rows = rows_of(*next.source, block)};
+        const bool whole = steps == chain::steps && chain::columns_of(next.chunk, points.d) == chain::chunk_columns;
+        if (copies_ahead_ && next.source->table.copies_ahead && whole) {
             Panel<T>& to = panels_[1 - at_hand_];
             to.expect(rows.rows);
             rows.to = reinterpret_cast<unsigned char*>(to.values());
             rows.to_row_bytes = static_cast<std::ptrdiff_t>(to.ld() * sizeof(T));
+            rows.after = in_place(after) ? first_row(after, block) : nullptr;
             copied_ = true;
             copied_points_ = points;
-            copied_chunk_ = chunk;
+            copied_chunk_ = next.chunk;
         }
         return rows;
     }
@@ -65,6 +70,16 @@ public:
     }
 
 private:
+    /// Whether there is such a chunk and its rows can be read where they stand.
+    [[nodiscard]] static bool in_place(const Upcoming& chunk) {
+        return chunk.source != nullptr && chunk.source->points.coordinate_stride == 1 &&
+               chunk.source->order.as_they_stand() && chunk.chunk < chain::n_chunks(chunk.source->points.d);
+    }
+    [[nodiscard]] const unsigned char* first_row(const Upcoming& chunk, std::size_t block) const {
+        return static_cast<const unsigned char*>(
+            address_of(chunk.source->points, block * block_, chunk.chunk * chain::chunk_columns));
+    }
+
     std::size_t block_;
     bool copies_ahead_;
     std::size_t at_hand_ = 0;  ///< which panel was taken last

@@ -33,6 +33,7 @@ struct Ahead {
     std::size_t rows = 0;
     unsigned char* to = nullptr;  ///< null: rows are only asked for; whole lines, and a whole chunk is computed, if not
     std::ptrdiff_t to_row_bytes = 0;
+    const unsigned char* after = nullptr;  ///< the first row of the chunk to be copied after this one; null: not known
 };
 
 /// Rows beyond a block's last that a kernel may read, whatever stands there: tiles are up to 4 rows by 4.

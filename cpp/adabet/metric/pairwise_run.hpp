@@ -104,12 +104,17 @@ private:
         const std::size_t last = std::min(first + chain::chunks_per_group, chain::n_chunks(source.points.d));
         ChunkFeed<T>& feed = feeds_[worker];
         std::size_t next_group = group;
+        const auto upcoming = [&](std::size_t chunk) -> Upcoming {
+            return {.source = &source,
+                    .chunk = chunk < last ? chunk : next_group * chain::chunks_per_group + (chunk - last)};
+        };
         for (std::size_t chunk = first; chunk < last; ++chunk) {
+            if (next_group == group && chunk + 2 >= last)
+                next_group = unclaimed.fetch_add(1, std::memory_order_relaxed);
             Panel<T>& panel = feed.take(source, 0, chunk);
-            if (chunk + 1 == last) next_group = unclaimed.fetch_add(1, std::memory_order_relaxed);
-            const std::size_t next = chunk + 1 < last ? chunk + 1 : next_group * chain::chunks_per_group;
             const std::size_t steps = chain::steps_of(chain::columns_of(chunk, source.points.d));
-            add_chunk(source, sums, panel, n, panel, n, steps, feed.ahead(source, 0, next, steps));
+            add_chunk(source, sums, panel, n, panel, n, steps,
+                      feed.ahead(upcoming(chunk + 1), upcoming(chunk + 2), 0, steps));
             own.check();
         }
         return next_group;
@@ -124,6 +129,11 @@ private:
         const std::size_t n_a = feed.rows_of(source, pair.first);
         const std::size_t n_b = feed.rows_of(source, pair.second);
         const std::size_t chunks = chain::n_chunks(source.points.d);
+        const auto upcoming = [&](std::size_t chunk) -> Upcoming {
+            if (chunk < chunks) return {.source = &source, .chunk = chunk};
+            if (plan_.n_tasks > 1) return {};
+            return {.source = next, .chunk = chunk - chunks};
+        };
         std::fill_n(sums, plan_.sums, 0.0);
         for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
             const std::size_t in_group = chunk % chain::chunks_per_group;
@@ -133,9 +143,8 @@ private:
             Panel<T>& a = feed.take(source, pair.first, chunk);
             Panel<T>& b = diagonal ? a : feed.take_other(source, pair.second, chunk);
             const std::size_t steps = chain::steps_of(chain::columns_of(chunk, source.points.d));
-            const bool after_this = chunk + 1 == chunks && plan_.n_tasks == 1 && next != nullptr;
             add_chunk(source, group, a, n_a, b, n_b, steps,
-                      after_this ? feed.ahead(*next, 0, 0, steps) : feed.ahead(source, pair.first, chunk + 1, steps));
+                      feed.ahead(upcoming(chunk + 1), upcoming(chunk + 2), pair.first, steps));
             const bool group_ends = in_group + 1 == chain::chunks_per_group || chunk + 1 == chunks;
             if (!first_group && group_ends) join_into(metric_, sums, group, plan_.sums);
             own.check();
