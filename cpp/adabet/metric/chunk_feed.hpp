@@ -21,8 +21,9 @@ struct Upcoming {
 template <class T>
 class ChunkFeed {
 public:
-    ChunkFeed(const PairwisePlan& plan, MemoryBudget& budget)
-        : block_(plan.block), copies_ahead_(plan.copies_ahead), panels_(plan, budget) {}
+    /// The plan's n_panels panels begin there.
+    ChunkFeed(const PairwisePlan& plan, Panel<T>* panels)
+        : block_(plan.block), copies_ahead_(plan.copies_ahead), panels_(panels) {}
 
     /// That chunk of a block of rows.
     Panel<T>& take(const PackSource& source, std::size_t block, std::size_t chunk) {
@@ -86,7 +87,7 @@ private:
     bool copied_ = false;      ///< the other panel holds rows of that chunk of those points
     PointCloud copied_points_;
     std::size_t copied_chunk_ = 0;
-    Panels<T> panels_;
+    Panel<T>* panels_;
 };
 
 }  // namespace adabet

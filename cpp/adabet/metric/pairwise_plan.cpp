@@ -15,6 +15,7 @@ constexpr std::size_t row_multiple = 8;
 constexpr std::size_t largest_block = 128;        // 2 x 128 rows of a chunk fill a 1 MiB second-level cache
 constexpr std::size_t smallest_block = 32;        // below, packing costs as much as the pairs
 constexpr std::size_t most_rows_by_groups = 256;  // beyond, the kept partial sums grow past a few percent of the input
+constexpr std::size_t most_rows_by_chunks = 128;  // beyond, a chunk's partial sums are a quarter of its coordinates
 constexpr std::size_t fewest_rows_ahead = 28;     // below, there are more rows to copy than steps to copy them in
 constexpr std::size_t most_rows_ahead = 64;       // beyond, two panels crowd a 1 MiB second-level cache
 constexpr double worth_a_thread = 8e6;            // coordinate differences: about what starting a thread costs
@@ -48,13 +49,17 @@ PairwisePlan plan_pairwise(const PointCloud& points, Metric metric, std::size_t 
     const auto threads = static_cast<std::size_t>(worthwhile_threads(differences_of(points), n_threads));
 
     const std::size_t groups = chain::n_groups(points.d);
-    plan.by_groups = !plan.narrow && threads > 1 && points.n <= most_rows_by_groups && groups >= 2 * threads;
+    const std::size_t chunks = chain::n_chunks(points.d);
+    const bool enough = points.n <= most_rows_by_chunks ? chunks >= 4 * threads : groups >= 2 * threads;
+    plan.by_groups = !plan.narrow && threads > 1 && points.n <= most_rows_by_groups && enough;
     if (plan.by_groups) {
         plan.block = round_up(points.n, row_multiple);
         plan.n_blocks = 1;
-        plan.n_tasks = groups;
+        plan.whole_groups = points.n <= most_rows_by_chunks ? groups - std::min(groups, threads) : groups;
+        const std::size_t chunks_in_them = plan.whole_groups * chain::chunks_per_group;
+        plan.n_tasks = plan.whole_groups + chunks - std::min(chunks, chunks_in_them);
         plan.n_sums = 0;
-        plan.n_partials = groups;
+        plan.n_partials = plan.n_tasks;
     } else {
         plan.block = largest_block;
         while (threads > 1 && plan.block > smallest_block &&

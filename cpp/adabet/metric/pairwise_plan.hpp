@@ -10,8 +10,10 @@ namespace adabet {
 struct PairwisePlan {
     bool narrow = false;     ///< d <= 64: goes by narrow_pairwise.hpp, which packs all points once
     bool in_float = false;   ///< fp32 chains; fp64 otherwise
-    bool by_groups = false;  ///< a task is a group of columns for all pairs; otherwise a block of pairs for all columns
-    std::size_t block = 0;   ///< rows of a block, a multiple of 8
+    bool by_groups = false;  ///< a task is a range of columns for all pairs; otherwise a block of pairs for all columns
+    std::size_t whole_groups =
+        0;                  ///< a task each; the chunks of those that follow are one each, so that all end at once
+    std::size_t block = 0;  ///< rows of a block, a multiple of 8
     std::size_t n_blocks = 0;
     std::size_t n_tasks = 0;
     int workers = 1;
@@ -21,7 +23,7 @@ struct PairwisePlan {
     std::size_t n_panels = 1;        ///< two where a block meets another, or for the next chunk
     std::size_t sums = 0;            ///< fp64 sums of one block, rows `block` apart
     std::size_t n_sums = 1;          ///< two where groups are added up
-    std::size_t n_partials = 0;      ///< blocks of sums kept until all groups are there
+    std::size_t n_partials = 0;      ///< blocks of sums kept until all columns are there
     std::size_t bytes = 0;           ///< of working memory, all of it
 
     friend bool operator==(const PairwisePlan&, const PairwisePlan&) = default;

@@ -24,10 +24,14 @@ template <class T, class Real>
 class PairwiseRun {
 public:
     PairwiseRun(const PairwisePlan& plan, Metric metric, MemoryBudget& budget)
-        : plan_(plan), metric_(metric), partials_(make_buffer<double>(budget, plan.n_partials * plan.sums)) {
+        : plan_(plan),
+          metric_(metric),
+          partials_(make_buffer<double>(budget, plan.n_partials * plan.sums)),
+          panels_(static_cast<std::size_t>(plan.workers) * plan.n_panels, plan.panel_ld, plan.panel_elements,
+                  plan.block, budget) {
         const auto workers = static_cast<std::size_t>(plan.workers);
         feeds_.reserve(workers);
-        for (std::size_t k = 0; k < workers; ++k) feeds_.emplace_back(plan, budget);
+        for (std::size_t k = 0; k < workers; ++k) feeds_.emplace_back(plan, &panels_[k * plan.n_panels]);
         sums_.reserve(workers * plan.n_sums);
         for (std::size_t k = 0; k < workers * plan.n_sums; ++k) sums_.push_back(make_buffer<double>(budget, plan.sums));
     }
@@ -50,18 +54,38 @@ public:
         std::atomic<std::size_t> unclaimed{0};
         parallel_for(part, static_cast<std::size_t>(plan_.workers), [&](std::size_t, int worker, const Execution& own) {
             const PlainFloatMode mode;
-            std::size_t group = unclaimed.fetch_add(1, std::memory_order_relaxed);
-            while (group < plan_.n_tasks)
-                group = group_of_all_pairs(source, group, unclaimed, static_cast<std::size_t>(worker), own);
+            std::size_t task = unclaimed.fetch_add(1, std::memory_order_relaxed);
+            while (task < plan_.n_tasks)
+                task = columns_of_all_pairs(source, task, unclaimed, static_cast<std::size_t>(worker), own);
         });
         const PlainFloatMode mode;
-        double* const sums = partials_.data();
-        for (std::size_t group = 1; group < plan_.n_tasks; ++group)
-            join_into(metric_, sums, sums + group * plan_.sums, plan_.sums);
-        write(source, {.first = 0, .second = 0}, sums, out);
+        write(source, {.first = 0, .second = 0}, join_partials(), out);
     }
 
 private:
+    /// The chunks of a task.
+    [[nodiscard]] std::size_t first_chunk(std::size_t task) const {
+        if (task <= plan_.whole_groups) return task * chain::chunks_per_group;
+        return plan_.whole_groups * chain::chunks_per_group + (task - plan_.whole_groups);
+    }
+    [[nodiscard]] std::size_t end_chunk(std::size_t task, std::size_t n_chunks) const {
+        return std::min(n_chunks, first_chunk(task) + (task < plan_.whole_groups ? chain::chunks_per_group : 1));
+    }
+
+    /// The sums over all columns: the chunks in sequence make a group, the groups in sequence the whole.
+    const double* join_partials() {
+        const auto partial = [this](std::size_t task) { return partials_.data() + task * plan_.sums; };
+        for (std::size_t task = 1; task < plan_.whole_groups; ++task)
+            join_into(metric_, partial(0), partial(task), plan_.sums);
+        for (std::size_t group = plan_.whole_groups; group < plan_.n_tasks; group += chain::chunks_per_group) {
+            const std::size_t end = std::min(group + chain::chunks_per_group, plan_.n_tasks);
+            for (std::size_t task = group + 1; task < end; ++task)
+                join_into(metric_, partial(group), partial(task), plan_.sums);
+            if (group > 0) join_into(metric_, partial(0), partial(group), plan_.sums);
+        }
+        return partials_.data();
+    }
+
     void write(const PackSource& source, const BlockPair& pair, const double* sums, const DistanceOutput<Real>& out) {
         const PairBlock block{.first_a = pair.first * plan_.block,
                               .first_b = pair.second * plan_.block,
@@ -93,31 +117,33 @@ private:
         }
     }
 
-    /// The sums of one group of chunks for all pairs. Returns this worker's next group, which it has claimed before it is
+    /// The sums of a task's columns for all pairs. Returns this worker's next task, which it has claimed before it is
     /// through with this one.
-    std::size_t group_of_all_pairs(const PackSource& source, std::size_t group, std::atomic<std::size_t>& unclaimed,
-                                   std::size_t worker, const Execution& own) {
+    std::size_t columns_of_all_pairs(const PackSource& source, std::size_t task, std::atomic<std::size_t>& unclaimed,
+                                     std::size_t worker, const Execution& own) {
         const std::size_t n = source.n();
-        double* const sums = partials_.data() + group * plan_.sums;
+        double* const sums = partials_.data() + task * plan_.sums;
         std::fill_n(sums, plan_.sums, 0.0);
-        const std::size_t first = group * chain::chunks_per_group;
-        const std::size_t last = std::min(first + chain::chunks_per_group, chain::n_chunks(source.points.d));
+        const std::size_t last = end_chunk(task, chain::n_chunks(source.points.d));
         ChunkFeed<T>& feed = feeds_[worker];
-        std::size_t next_group = group;
+        std::size_t next_task = task;
         const auto upcoming = [&](std::size_t chunk) -> Upcoming {
+            if (chunk < last) return {.source = &source, .chunk = chunk};
+            // Where its next task is one chunk, the one after that is likely to be as many tasks on as there are workers.
+            const bool beyond = chunk > last && next_task >= plan_.whole_groups;
             return {.source = &source,
-                    .chunk = chunk < last ? chunk : next_group * chain::chunks_per_group + (chunk - last)};
+                    .chunk = beyond ? first_chunk(next_task + static_cast<std::size_t>(plan_.workers))
+                                    : first_chunk(next_task) + (chunk - last)};
         };
-        for (std::size_t chunk = first; chunk < last; ++chunk) {
-            if (next_group == group && chunk + 2 >= last)
-                next_group = unclaimed.fetch_add(1, std::memory_order_relaxed);
+        for (std::size_t chunk = first_chunk(task); chunk < last; ++chunk) {
+            if (next_task == task && chunk + 2 >= last) next_task = unclaimed.fetch_add(1, std::memory_order_relaxed);
             Panel<T>& panel = feed.take(source, 0, chunk);
             const std::size_t steps = chain::steps_of(chain::columns_of(chunk, source.points.d));
             add_chunk(source, sums, panel, n, panel, n, steps,
                       feed.ahead(upcoming(chunk + 1), upcoming(chunk + 2), 0, steps));
             own.check();
         }
-        return next_group;
+        return next_task;
     }
 
     /// The sums of one block of pairs, all columns.
@@ -155,6 +181,7 @@ private:
     PairwisePlan plan_;
     Metric metric_;
     Buffer<double> partials_;
+    Panels<T> panels_;
     std::vector<ChunkFeed<T>> feeds_;  ///< one a worker
     std::vector<Buffer<double>> sums_;
 };

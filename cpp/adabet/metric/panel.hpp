@@ -10,7 +10,6 @@
 #include "adabet/metric/kernels.hpp"
 #include "adabet/metric/load.hpp"
 #include "adabet/metric/normalise.hpp"
-#include "adabet/metric/pairwise_plan.hpp"
 #include "adabet/metric/point_order.hpp"
 
 namespace adabet {
@@ -98,8 +97,6 @@ private:
 template <class T>
 class Panels {
 public:
-    Panels(const PairwisePlan& plan, MemoryBudget& budget)
-        : Panels(plan.n_panels, plan.panel_ld, plan.panel_elements, plan.block, budget) {}
     Panels(std::size_t count, std::size_t ld, std::size_t elements, std::size_t rows, MemoryBudget& budget)
         : values_(make_buffer<T>(budget, count * elements)), marks_(make_buffer<std::uint8_t>(budget, count * rows)) {
         panels_.reserve(count);

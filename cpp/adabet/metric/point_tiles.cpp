@@ -5,6 +5,7 @@
 
 #include "adabet/metric/chain.hpp"
 #include "adabet/metric/float_mode.hpp"
+#include "adabet/metric/pairwise_plan.hpp"
 
 namespace adabet {
 

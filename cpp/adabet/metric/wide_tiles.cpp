@@ -4,6 +4,7 @@
 #include "adabet/metric/core_kernels.hpp"
 #include "adabet/metric/epilog.hpp"
 #include "adabet/metric/float_mode.hpp"
+#include "adabet/metric/pairwise_plan.hpp"
 #include "adabet/metric/point_tiles.hpp"
 
 namespace adabet {
