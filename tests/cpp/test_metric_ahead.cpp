@@ -117,6 +117,31 @@ void clouds_in_a_row() {
     }
 }
 
+/// The next cloud of a batch has the same shape, but not what can be copied as it is.
+void clouds_of_other_types() {
+    const std::size_t n = 30;
+    const std::size_t d = chunk;
+    Lcg random(11);
+    const auto real = cloud_of<float>(n * d, [&] { return random.gaussian(); });
+    const auto bytes = cloud_of<std::uint8_t>(n * d, [&] { return static_cast<std::uint8_t>(random.next() % 200); });
+    const auto doubles = cloud_of<double>(n * d, [&] { return random.gaussian(); });
+    PointCloud columns = view(real, n, d);
+    std::swap(columns.point_stride, columns.coordinate_stride);
+    columns.coordinate_stride = static_cast<std::ptrdiff_t>(n);
+    PointCloud backwards = view(real, n, d);
+    backwards.data = &real[(n - 1) * d];
+    backwards.point_stride = -backwards.point_stride;
+    const std::vector<PointCloud> clouds{view(real, n, d),    view(bytes, n, d), view(real, n, d), columns,
+                                         view(doubles, n, d), view(real, n, d),  backwards,        view(bytes, n, d)};
+    std::vector<std::vector<float>> outs(clouds.size(), std::vector<float>(n * n));
+    std::vector<float*> pointers;
+    for (auto& out : outs) pointers.push_back(out.data());
+    MemoryBudget budget;
+    pairwise_distances_batch<float>(clouds, Metric::euclidean, MatrixForm::square, pointers,
+                                    Execution{.budget = budget, .n_threads = 1});
+    for (std::size_t c = 0; c < clouds.size(); ++c) CHECK(same_bits(outs[c], distances<float>(clouds[c])));
+}
+
 void memory_is_what_was_said() {
     const std::size_t n = 40;
     const std::size_t d = 64 * chunk;
@@ -139,6 +164,7 @@ int main() {
     any_layout();
     what_is_not_finite_is_named();
     clouds_in_a_row();
+    clouds_of_other_types();
     memory_is_what_was_said();
     return check::result();
 }

@@ -53,7 +53,8 @@ public:
                    .bytes = chain::columns_of(next.chunk, points.d) * element,
                    .rows = rows_of(*next.source, block)};
         const bool whole = steps == chain::steps && chain::columns_of(next.chunk, points.d) == chain::chunk_columns;
-        if (copies_ahead_ && next.source->table.copies_ahead && whole) {
+        const bool as_it_is = points.scalar == ScalarType::float32;  // a next cloud may be of another type
+        if (copies_ahead_ && next.source->table.copies_ahead && whole && as_it_is) {
             Panel<T>& to = panels_[1 - at_hand_];
             to.expect(rows.rows);
             rows.to = reinterpret_cast<unsigned char*>(to.values());
