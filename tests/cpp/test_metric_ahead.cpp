@@ -72,10 +72,12 @@ void any_layout() {
 }
 
 void what_is_not_finite_is_named() {
-    const std::size_t n = 32;
+    const std::size_t n = 64;
     const std::size_t d = 10 * chunk + 7;
     Lcg random(5);
     const auto plain = cloud_of<float>(n * d, [&] { return random.gaussian(); });
+    const PairwisePlan plan = plan_pairwise(view(plain, n, d), Metric::euclidean, sizeof(float), 2);
+    CHECK(plan.by_groups && plan.copies_ahead);
     for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()})
         for (const std::size_t column : {0UL, chunk, 4 * chunk - 1, 9 * chunk, 10 * chunk, d - 1})
             for (const std::size_t row : {0UL, n - 1})

@@ -16,7 +16,7 @@
 /// half of them. Why 32 steps: eight rows of a chunk fill a 32 KiB first-level cache; and squares of coordinates on a coarse
 /// grid (offset 100, spread 0.01: differences of some 11 bits) round down more often than up, since odd squares are 1 modulo
 /// 8, which makes such a distance 6e-8 too short in chains of 32 and would make it twice that in chains of 64. Why groups:
-/// they are what is shared out among threads or blocks where points are few.
+/// they are what is shared out among threads or blocks where points are few (and, in the end, the chunks of some).
 namespace adabet::chain {
 
 inline constexpr std::size_t lanes = 32;

@@ -10,7 +10,7 @@
 
 namespace adabet {
 
-/// A chunk that is likely to be taken, if it exists.
+/// A chunk that is likely to be taken, if it exists. Its points may be read before it is.
 struct Upcoming {
     const PackSource* source = nullptr;  ///< null: not known
     std::size_t chunk = 0;
@@ -27,7 +27,8 @@ public:
 
     /// That chunk of a block of rows.
     Panel<T>& take(const PackSource& source, std::size_t block, std::size_t chunk) {
-        const bool there = copied_ && copied_points_ == source.points && copied_chunk_ == chunk;
+        const bool there =
+            copied_ && source.order.as_they_stand() && copied_points_ == source.points && copied_chunk_ == chunk;
         copied_ = false;
         if (there) {
             at_hand_ = 1 - at_hand_;

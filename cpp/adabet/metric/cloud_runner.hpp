@@ -17,7 +17,7 @@ class CloudRunner {
 public:
     CloudRunner(Isa isa, Metric metric, MemoryBudget& budget) : isa_(isa), metric_(metric), budget_(budget) {}
 
-    /// `next` is the cloud that this runner is likely to get next, if there is one.
+    /// `next` is the cloud that this runner is likely to get next, if there is one; it may be read already.
     void run(const PointCloud& points, std::span<const Vertex> order, const DistanceOutput<Real>& out,
              const Execution& execution, const PointCloud* next = nullptr) {
         if (out.n == 0) return;

@@ -95,7 +95,8 @@ void distances_of_row(const PackSource& source, Metric metric, std::size_t i, st
     unsigned overflow = 0;
     for (std::size_t j = 0; j < count; ++j) overflow |= to[j] <= std::numeric_limits<Real>::max() ? 0U : 1U;
     if (overflow == 0) return;
-    refuse_non_finite(source.points, source.table);  // rows that were copied have not been looked through
+    if (source.order.as_they_stand())  // rows that were copied as they stand have not been looked through
+        refuse_non_finite(source.points, source.table);
     for (std::size_t j = 0; j < count; ++j)
         if (!(to[j] <= std::numeric_limits<Real>::max()))
             throw_overflow<Real>(source.order(i), source.order(first + j));

@@ -18,7 +18,7 @@ struct PairBlock {
 };
 
 /// Sums to distances, written to wherever the output has a place for them.
-/// Throws InvalidInput where a distance overflows Real.
+/// Throws InvalidInput where a distance overflows Real, or a coordinate that nobody looked at is NaN or infinite.
 template <class Real>
 void write_block(const PackSource& source, Metric metric, const double* sums, std::size_t ld_sums,
                  const PairBlock& block, const DistanceOutput<Real>& out);

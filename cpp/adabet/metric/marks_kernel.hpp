@@ -45,7 +45,5 @@ ADABET_INLINE bool has_tiny(const float* row, std::size_t columns, std::uint8_t&
     }
     return (marks & mark_tiny) != 0;
 }
-/// The rows of fp64 chunks are never asked about.
-ADABET_INLINE bool has_tiny(const double*, std::size_t, std::uint8_t&) { return false; }
 
 }  // namespace adabet::marks_kernel

@@ -16,7 +16,7 @@ constexpr std::size_t largest_block = 128;        // 2 x 128 rows of a chunk fil
 constexpr std::size_t smallest_block = 32;        // below, packing costs as much as the pairs
 constexpr std::size_t most_rows_by_groups = 256;  // beyond, the kept partial sums grow past a few percent of the input
 constexpr std::size_t most_rows_by_chunks = 128;  // beyond, a chunk's partial sums are a quarter of its coordinates
-constexpr std::size_t fewest_rows_ahead = 28;     // below, there are more rows to copy than steps to copy them in
+constexpr std::size_t fewest_rows_ahead = 28;     // below, there is more to copy than about as many steps to copy it in
 constexpr std::size_t most_rows_ahead = 64;       // beyond, two panels crowd a 1 MiB second-level cache
 constexpr double worth_a_thread = 8e6;            // coordinate differences: about what starting a thread costs
 

@@ -36,9 +36,8 @@ public:
         for (std::size_t k = 0; k < workers * plan.n_sums; ++k) sums_.push_back(make_buffer<double>(budget, plan.sums));
     }
 
-    [[nodiscard]] const PairwisePlan& plan() const { return plan_; }
-
-    /// `next` is the cloud that comes after this one, if it is known: asked for while this one's last columns are computed.
+    /// `next` is the cloud that is likely to come after this one, if there is one: read while this one's last columns are
+    /// computed.
     void run(const PackSource& source, const DistanceOutput<Real>& out, const Execution& execution,
              const PackSource* next = nullptr) {
         const Execution part{.budget = execution.budget,
@@ -75,13 +74,17 @@ private:
     /// The sums over all columns: the chunks in sequence make a group, the groups in sequence the whole.
     const double* join_partials() {
         const auto partial = [this](std::size_t task) { return partials_.data() + task * plan_.sums; };
-        for (std::size_t task = 1; task < plan_.whole_groups; ++task)
-            join_into(metric_, partial(0), partial(task), plan_.sums);
+        const auto join = [this](double* to, const double* from) {
+            for (std::size_t i = 0; i + 1 < plan_.block; ++i) {  // pairs (i, j) with i < j
+                const std::size_t first = i * plan_.block + i + 1;
+                join_into(metric_, to + first, from + first, plan_.block - i - 1);
+            }
+        };
+        for (std::size_t task = 1; task < plan_.whole_groups; ++task) join(partial(0), partial(task));
         for (std::size_t group = plan_.whole_groups; group < plan_.n_tasks; group += chain::chunks_per_group) {
             const std::size_t end = std::min(group + chain::chunks_per_group, plan_.n_tasks);
-            for (std::size_t task = group + 1; task < end; ++task)
-                join_into(metric_, partial(group), partial(task), plan_.sums);
-            if (group > 0) join_into(metric_, partial(0), partial(group), plan_.sums);
+            for (std::size_t task = group + 1; task < end; ++task) join(partial(group), partial(task));
+            if (group > 0) join(partial(0), partial(group));
         }
         return partials_.data();
     }

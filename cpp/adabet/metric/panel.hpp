@@ -46,7 +46,7 @@ std::uint8_t pack_row(const PackSource& source, std::size_t row, std::size_t col
 }
 
 /// A block of rows, copied into consecutive fp32 or fp64: read once from the caller's memory, free of strides and of
-/// cache-set conflicts, looked through for NaN and infinities on the way. In memory of Panels.
+/// cache-set conflicts, looked through for NaN and infinities on the way where it is packed here. In memory of Panels.
 template <class T>
 class Panel {
 public:
