@@ -73,6 +73,15 @@ void replayed_clouds() {
         replay("gaussian", cloud_of<float>(count, [&] { return random.gaussian(); }), n, d);
         // Sums with few bits meet halfway cases all the time.
         replay("uniform multiples of 2^-20", cloud_of<float>(count, [&] { return random.coordinate(); }), n, d);
+        // And where only some lanes have few bits, the emulation's quick chains stand beside the exact ones.
+        std::size_t at = 0;
+        replay("few bits in an eighth of the columns",
+               cloud_of<float>(count,
+                               [&] {
+                                   const float value = random.gaussian();
+                                   return at++ % d % chain::lanes < 4 ? std::round(value * 0x1p12F) * 0x1p-12F : value;
+                               }),
+               n, d);
         replay("integers", cloud_of<float>(count, [&] { return static_cast<float>(random.next() % 65'536U); }), n, d);
         replay("relu", cloud_of<float>(count, [&] { return std::max(0.0F, random.gaussian()); }), n, d);
         for (const float scale : {1e-22F, 1e-38F, 1e-12F, 1e19F, 1e-19F})

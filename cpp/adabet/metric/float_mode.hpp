@@ -10,7 +10,7 @@ namespace adabet {
 
 /// For its lifetime this thread rounds to nearest and keeps denormals, whatever its caller set (torch.set_flush_denormal,
 /// a library built with -ffast-math): the distances' bits must not depend on it.
-class PlainFloatMode {
+class [[maybe_unused]] PlainFloatMode {  // elsewhere than on x86-64 its variables do nothing
 public:
 #if ADABET_X86_64
     PlainFloatMode() : saved_(_mm_getcsr()) { _mm_setcsr(0x1f80U); }

@@ -48,80 +48,84 @@ ADABET_INLINE __m128d add_squares(__m128d sum, __m128d x) {
     return _mm_cvtps_pd(_mm_cvtpd_ps(_mm_castsi128_pd(odd)));
 }
 
-/// The chains of one pair, whatever its values.
+inline constexpr std::size_t quick_lanes = 4;  ///< chains of a pair that are run together: four registers for two pairs
+inline constexpr std::size_t exact_lanes = 16;  ///< as many as keep a core busy
+
+/// The first `count` chains of one pair, whatever its values.
+template <std::size_t count>
 ADABET_INLINE void run_exactly(const float* a, const float* b, std::size_t steps, float* lanes) {
-    constexpr std::size_t width = 16;
-    for (std::size_t first = 0; first < chain::lanes; first += width) {
-        __m128d sums[width / 2];
-        for (std::size_t l = 0; l < width / 2; ++l) sums[l] = _mm_setzero_pd();
-        for (std::size_t step = 0; step < steps; ++step)
-            for (std::size_t l = 0; l < width; l += 4) {
-                const std::size_t k = step * chain::lanes + first + l;
-                const __m128 x = _mm_sub_ps(_mm_load_ps(a + k), _mm_load_ps(b + k));
-                sums[l / 2] = add_squares(sums[l / 2], _mm_cvtps_pd(x));
-                sums[l / 2 + 1] = add_squares(sums[l / 2 + 1], _mm_cvtps_pd(_mm_movehl_ps(x, x)));
-            }
-        for (std::size_t l = 0; l < width; l += 4)
-            _mm_store_ps(lanes + first + l, _mm_movelh_ps(_mm_cvtpd_ps(sums[l / 2]), _mm_cvtpd_ps(sums[l / 2 + 1])));
-    }
+    __m128d sums[count / 2];
+    for (std::size_t l = 0; l < count / 2; ++l) sums[l] = _mm_setzero_pd();
+    for (std::size_t step = 0; step < steps; ++step)
+        for (std::size_t l = 0; l < count; l += 4) {
+            const std::size_t k = step * chain::lanes + l;
+            const __m128 x = _mm_sub_ps(_mm_load_ps(a + k), _mm_load_ps(b + k));
+            sums[l / 2] = add_squares(sums[l / 2], _mm_cvtps_pd(x));
+            sums[l / 2 + 1] = add_squares(sums[l / 2 + 1], _mm_cvtps_pd(_mm_movehl_ps(x, x)));
+        }
+    for (std::size_t l = 0; l < count; l += 4)
+        _mm_store_ps(lanes + l, _mm_movelh_ps(_mm_cvtpd_ps(sums[l / 2]), _mm_cvtpd_ps(sums[l / 2 + 1])));
 }
 
-/// The chains of one row against B rows, where sums stay among fp32's normal numbers (no row is marked tiny or huge). The
-/// accumulators are fp32 values held as fp64, cut to 24 bits by integer arithmetic. Rounded twice is rounded once except
-/// where the fp64 sum falls halfway between two floats; false says that one did, and the caller runs the pairs exactly.
+/// The first quick_lanes chains of one row against B rows, where sums stay among fp32's normal numbers (no row is marked
+/// tiny or huge). The accumulators are fp32 values held as fp64, cut to 24 bits by integer arithmetic. Rounded twice is
+/// rounded once except where the fp64 sum falls halfway between two floats; false says that one did, and the caller runs
+/// these chains exactly.
 template <std::size_t B>
 ADABET_INLINE bool run_unless_halfway(const float* a, const float* b, std::size_t ld, std::size_t steps,
-                                      float (*lanes)[chain::lanes]) {
+                                      float (*lanes)[chain::lanes], std::size_t first) {
     const __m128i half = _mm_set1_epi64x(std::int64_t{1} << 28);
     const __m128i upper = _mm_set1_epi64x(~((std::int64_t{1} << 29) - 1));
-    const __m128i zero = _mm_setzero_si128();
-    __m128i halfway = zero;
-    for (std::size_t first = 0; first < chain::lanes; first += 4) {
-        __m128d low[B];  // lanes 0 and 1, lanes 2 and 3
-        __m128d high[B];
-        for (std::size_t j = 0; j < B; ++j) low[j] = high[j] = _mm_setzero_pd();
-        for (std::size_t step = 0; step < steps; ++step) {
-            const std::size_t k = step * chain::lanes + first;
-            for (std::size_t j = 0; j < B; ++j) {
-                const __m128 x = _mm_sub_ps(_mm_load_ps(a + k), _mm_load_ps(b + j * ld + k));
-                const __m128d x_low = _mm_cvtps_pd(x);
-                const __m128d x_high = _mm_cvtps_pd(_mm_movehl_ps(x, x));
-                const __m128d sum_low = _mm_add_pd(_mm_mul_pd(x_low, x_low), low[j]);
-                const __m128d sum_high = _mm_add_pd(_mm_mul_pd(x_high, x_high), high[j]);
-                const __m128i up_low = _mm_add_epi64(_mm_castpd_si128(sum_low), half);
-                const __m128i up_high = _mm_add_epi64(_mm_castpd_si128(sum_high), half);
-                const __m128 words = _mm_shuffle_ps(_mm_castsi128_ps(up_low), _mm_castsi128_ps(up_high), 0x88);
-                const __m128i cut =
-                    _mm_slli_epi32(_mm_castps_si128(words), 3);  // the 29 bits that fp32 has no room for
-                halfway = _mm_or_si128(halfway, _mm_cmpeq_epi32(cut, zero));
-                low[j] = _mm_castsi128_pd(_mm_and_si128(up_low, upper));
-                high[j] = _mm_castsi128_pd(_mm_and_si128(up_high, upper));
-            }
+    const __m128 beyond = _mm_castsi128_ps(_mm_set1_epi32((1 << 29) - 1));  // the 29 bits that fp32 has no room for
+    __m128 least = beyond;  // read as floats those bits are in the same order, and SSE2 has a minimum of nothing else
+    __m128d low[B];         // lanes 0 and 1, lanes 2 and 3
+    __m128d high[B];
+    for (std::size_t j = 0; j < B; ++j) low[j] = high[j] = _mm_setzero_pd();
+    for (std::size_t step = 0; step < steps; ++step) {
+        const std::size_t k = step * chain::lanes;
+        const __m128 row_a = _mm_load_ps(a + k);
+        for (std::size_t j = 0; j < B; ++j) {
+            const __m128 x = _mm_sub_ps(row_a, _mm_load_ps(b + j * ld + k));
+            const __m128d x_low = _mm_cvtps_pd(x);
+            const __m128d x_high = _mm_cvtps_pd(_mm_movehl_ps(x, x));
+            const __m128d sum_low = _mm_add_pd(_mm_mul_pd(x_low, x_low), low[j]);
+            const __m128d sum_high = _mm_add_pd(_mm_mul_pd(x_high, x_high), high[j]);
+            const __m128i up_low = _mm_add_epi64(_mm_castpd_si128(sum_low), half);
+            const __m128i up_high = _mm_add_epi64(_mm_castpd_si128(sum_high), half);
+            const __m128 words = _mm_shuffle_ps(_mm_castsi128_ps(up_low), _mm_castsi128_ps(up_high), 0x88);
+            least = _mm_min_ps(least, _mm_and_ps(words, beyond));
+            low[j] = _mm_castsi128_pd(_mm_and_si128(up_low, upper));
+            high[j] = _mm_castsi128_pd(_mm_and_si128(up_high, upper));
         }
-        for (std::size_t j = 0; j < B; ++j)
-            _mm_store_ps(lanes[j] + first, _mm_movelh_ps(_mm_cvtpd_ps(low[j]), _mm_cvtpd_ps(high[j])));
     }
-    return _mm_movemask_epi8(halfway) == 0;
+    for (std::size_t j = 0; j < B; ++j)
+        _mm_store_ps(lanes[j] + first, _mm_movelh_ps(_mm_cvtpd_ps(low[j]), _mm_cvtpd_ps(high[j])));
+    return _mm_movemask_ps(_mm_cmpeq_ps(least, _mm_setzero_ps())) == 0;
 }
 #else
-/// The chains of one pair, whatever its values.
+inline constexpr std::size_t quick_lanes = chain::lanes;
+inline constexpr std::size_t exact_lanes = chain::lanes;
+
+/// The first `count` chains of one pair, whatever its values.
+template <std::size_t count>
 ADABET_INLINE void run_exactly(const float* a, const float* b, std::size_t steps, float* lanes) {
-    for (std::size_t l = 0; l < chain::lanes; ++l) lanes[l] = 0.0F;
+    for (std::size_t l = 0; l < count; ++l) lanes[l] = 0.0F;
     for (std::size_t step = 0; step < steps; ++step)
-        for (std::size_t l = 0; l < chain::lanes; ++l) {
+        for (std::size_t l = 0; l < count; ++l) {
             const std::size_t k = step * chain::lanes + l;
             lanes[l] = add_square(lanes[l], rounded::subtract(a[k], b[k]));
         }
 }
 
 template <std::size_t B>
-ADABET_INLINE bool run_unless_halfway(const float*, const float*, std::size_t, std::size_t, float (*)[chain::lanes]) {
+ADABET_INLINE bool run_unless_halfway(const float*, const float*, std::size_t, std::size_t, float (*)[chain::lanes],
+                                      std::size_t) {
     return false;
 }
 #endif
 
-/// One row against B rows. Where sums fall halfway all the time (coordinates with few bits, such as float16), the quick
-/// chains are not tried again in this block.
+/// One row against B rows. A few sums fall halfway in any data (squares of differences that cancelled); where they do all
+/// the time (coordinates with few bits, such as float16), the quick chains are not tried again in this block.
 template <std::size_t B>
 class Emulated {
 public:
@@ -144,17 +148,27 @@ public:
         const float* b = block.b + j * block.ld;
         unsigned marks = block.marks_a[i];
         for (std::size_t r = 0; r < rows; ++r) marks |= block.marks_b[j + r];
-        if (marks == mark_none && failed_ <= most_failures + passed_) {
-            if (run_unless_halfway<rows>(a, b, block.ld, block.steps, lanes)) {
-                ++passed_;
-                return;
+        const bool plain = marks == mark_none;
+        for (std::size_t first = 0; first < chain::lanes; first += exact_lanes) {
+            if (plain && failed_ <= most_failures + passed_ / 2) {
+                for (std::size_t l = first; l < first + exact_lanes; l += quick_lanes) {
+                    const bool quick = run_unless_halfway<rows>(a + l, b + l, block.ld, block.steps, lanes, l);
+                    if (!quick) run_all_exactly<rows, quick_lanes>(a + l, b + l, block, lanes, l);
+                    ++(quick ? passed_ : failed_);
+                }
+            } else {
+                run_all_exactly<rows, exact_lanes>(a + first, b + first, block, lanes, first);
             }
-            ++failed_;
         }
-        for (std::size_t r = 0; r < rows; ++r) run_exactly(a, b + r * block.ld, block.steps, lanes[r]);
     }
 
 private:
+    template <std::size_t rows, std::size_t count>
+    ADABET_INLINE static void run_all_exactly(const float* a, const float* b, const ChunkBlock<float>& block,
+                                              float (*lanes)[chain::lanes], std::size_t first) {
+        for (std::size_t r = 0; r < rows; ++r) run_exactly<count>(a, b + r * block.ld, block.steps, lanes[r] + first);
+    }
+
     static constexpr std::size_t most_failures = 4;
     std::size_t passed_ = 0;
     std::size_t failed_ = 0;
