@@ -123,6 +123,16 @@ def test_same_bars_from_every_kind_of_array(kind: str, cloud: np.ndarray, bars: 
     assert betti1_batch([x, x]).tolist() == [len(got)] * 2
 
 
+def test_a_matrix_with_a_negative_bit_is_read_as_it_reads() -> None:
+    values = torch.cdist(*[torch.randn(30, 3, generator=torch.Generator().manual_seed(0))] * 2).fill_diagonal_(0)
+    tensor = torch.complex(torch.zeros_like(values), -values).conj().imag
+    assert tensor.is_neg()
+    assert torch.equal(tensor, values)
+    bars = h1(values, distance_matrix=True)
+    assert len(bars) > 0
+    assert h1(tensor, distance_matrix=True) == bars
+
+
 @pytest.mark.parametrize(
     "dtype", ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool", "float16", "float64"]
 )

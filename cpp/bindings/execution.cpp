@@ -10,7 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include "adabet/freed_memory.hpp"
 #include "adabet/isa.hpp"
 #include "bindings/register.hpp"
 
@@ -79,8 +78,6 @@ Call::Call(std::size_t max_memory, int n_threads, const py::object& report, Lend
 
 void register_execution(py::module_& module) {
     module.def("available_cores", &available_cores, "Cores that this process may use.");
-    module.def("return_freed_memory", &return_freed_memory, py::call_guard<py::gil_scoped_release>(),
-               "Returns memory that was freed but kept by the C library to the system; whether it can be asked to.");
     module.def(
         "active_isa", [] { return std::string(name(active_isa())); },
         "Instruction set of the kernels: the widest one, or what ADABET_ISA names.");

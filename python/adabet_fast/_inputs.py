@@ -116,6 +116,8 @@ def _check_numpy(x: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
 def _check_exporter(x: Any, name: str) -> Any:
     if getattr(x, "requires_grad", False):
         x = x.detach()
+    if getattr(x, "is_neg", bool)():  # of PyTorch's views with a negative bit, DLPack hands over the opposite numbers
+        x = x.resolve_neg()
     try:
         device = int(x.__dlpack_device__()[0])
     except (ValueError, TypeError, AttributeError, RuntimeError, BufferError) as error:

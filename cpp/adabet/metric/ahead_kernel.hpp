@@ -31,6 +31,11 @@ struct Place {
     }
 };
 
+/// A piece with nothing to do. Six chains, unlike sixteen, take no longer than a line's copy does.
+struct Nothing {
+    ADABET_INLINE void step() {}
+};
+
 /// Asks for the rows, `step_bytes` with each step. They are packed later.
 template <std::size_t step_bytes>
 class Asking {
@@ -44,6 +49,8 @@ public:
             first += stride;
         }
     };
+
+    static ADABET_INLINE bool can_do_with(const Ahead&, std::size_t) { return false; }  ///< asking costs a run nothing
 
     /// For so many runs of so many steps; `nothing` is memory to ask for where there is none.
     ADABET_INLINE Asking(const Ahead& ahead, std::size_t runs, std::size_t steps, const void* nothing)
@@ -98,6 +105,11 @@ public:
             later += stride;
         }
     };
+
+    /// Whether so many runs have room for all pieces.
+    static ADABET_INLINE bool can_do_with(const Ahead& ahead, std::size_t runs) {
+        return ahead.rows * pieces_a_row <= runs;
+    }
 
     ADABET_INLINE Copying(const Ahead& ahead, std::size_t runs, std::size_t, const void*)
         : ahead_(ahead), pieces_(ahead.rows * pieces_a_row) {

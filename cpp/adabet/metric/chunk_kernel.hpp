@@ -322,15 +322,24 @@ ADABET_INLINE void sum_block_beside(const ChunkBlock<T>& block) {
     std::size_t runs = 0;
     for (std::size_t i = 0; i < block.n_a; i += A) {
         const std::size_t columns = block.n_b - std::min(first_column(i), block.n_b);
-        runs += Chains::passes * (columns / B + columns % B + (block.diagonal && Chains::triangles ? 1 : 0));
+        runs += Chains::passes * (columns / B + columns % B);
     }
+    const bool triangles_rest = NextPiece::can_do_with(block.ahead, runs);
+    if (block.diagonal && Chains::triangles && !triangles_rest) runs += Chains::passes * chain::ceil_div(block.n_a, A);
     NextPiece next_piece(block.ahead, runs, block.steps, block.a);
     // `count` tiles of one shape, side by side. Inlined for certain: out of line it would be of no instruction set.
     const auto sum_tiles = [&]<class Shape>(Shape, std::size_t i, std::size_t j,
                                             std::size_t count) __attribute__((always_inline)) {
         for (std::size_t pass = 0; pass < Chains::passes; ++pass)
-            for (std::size_t t = 0; t < count; ++t)
-                chains.template run<Core, Shape>(block, i, j + t * Shape::rows_b, pass, next_piece(), lanes[t]);
+            for (std::size_t t = 0; t < count; ++t) {
+                const std::size_t column = j + t * Shape::rows_b;
+                if constexpr (std::is_same_v<Shape, Triangle>)
+                    if (triangles_rest) {
+                        chains.template run<Core, Shape>(block, i, column, pass, ahead_kernel::Nothing{}, lanes[t]);
+                        continue;
+                    }
+                chains.template run<Core, Shape>(block, i, column, pass, next_piece(), lanes[t]);
+            }
         for (std::size_t t = 0; t < count; ++t)
             end_tile<Core, Chains, Shape>(block, i, j + t * Shape::rows_b, lanes[t]);
     };

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import TypeAlias
 
@@ -16,6 +17,9 @@ from adabet_fast.nn.layers import Layer, label
 
 Reduce: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From activations (samples, length, ...) and a mask (samples, length) to one vector a sample (samples, ...)."""
+
+
+_KNOWN = frozenset((torch.bfloat16, torch.float16, torch.float32, torch.float64))
 
 
 class NotOnePointASample(Exception):
@@ -67,7 +71,9 @@ class Order:
 
     def rows(self, values: torch.Tensor) -> torch.Tensor:
         """Return samples (n, *shape) as rows (n, width); in place where they lie in memory in this order."""
-        return values.permute(0, *(axis + 1 for axis in self.axes)).reshape(len(values), -1)
+        if self.axes != tuple(range(len(self.axes))):
+            values = values.permute(0, *(axis + 1 for axis in self.axes))
+        return values.reshape(len(values), -1)
 
     def samples(self, rows: torch.Tensor) -> torch.Tensor:
         """Undo :meth:`rows`, without a copy."""
@@ -98,13 +104,17 @@ class Points:
     @property
     def dtype(self) -> torch.dtype:
         """The output's dtype or, where distances do not take it (eight bits), float32, which holds the same values."""
-        known = (torch.bfloat16, torch.float16, torch.float32, torch.float64)
-        return self.values.dtype if self.values.dtype in known else torch.float32
+        return self.values.dtype if self.values.dtype in _KNOWN else torch.float32
 
     @property
     def readable(self) -> torch.Tensor:
         """The values in that dtype: of eight bits there is neither a least value nor a test for NaN."""
-        return self.values.to(self.dtype)
+        return self.values if self.values.dtype in _KNOWN else self.values.to(self.dtype)
+
+    @cached_property
+    def order(self) -> Order:
+        """How a sample's coordinates lie in memory."""
+        return Order.of(self.values)
 
 
 def to_points(
@@ -153,12 +163,13 @@ def to_points(
     tensor = next((t for t in tensors_of(output) if t.is_floating_point() or t.is_complex()), None)
     if tensor is None:
         raise NotOnePointASample("returns no tensor of floating-point numbers")
-    tensor = tensor.detach()
+    if tensor.requires_grad:
+        tensor = tensor.detach()
     if tensor.is_nested or tensor.layout != torch.strided:
         raise NotOnePointASample("returns a nested or sparse tensor")
     shape = tuple(tensor.shape)
     axis, fold, note = _find_sample_axis(shape, layer, n_samples, sample_axis)
-    samples_first = tensor.movedim(axis, 0)
+    samples_first = tensor.movedim(axis, 0) if axis else tensor
     if fold == 1 and reduce is not None:
         samples_first, reduced = _reduced(samples_first, layer, reduce, mask)
         note = "; ".join(filter(None, [note, reduced]))

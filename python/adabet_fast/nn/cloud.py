@@ -61,7 +61,7 @@ class Cloud:
             The copy, of shape (samples, activations).
         """
         call = len(self._calls)
-        order = Order.of(points.values)
+        order = points.order
         if call < len(self.orders) and self.orders[call].shape == order.shape:
             order = self.orders[call]
         n_samples, width, dtype = len(points.values), order.width, points.dtype

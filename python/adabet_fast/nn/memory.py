@@ -8,17 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from adabet_fast import _core
 from adabet_fast._memory import resolve_budget
 
 MemoryWay: TypeAlias = Literal["auto", "hook", "groups", "spill"]
 
 MOST_GROUPS = 8
 """Beyond this many groups of layers, writing activations to a file takes less time than the replayed passes."""
-
-
-WORTH_RETURNING = 32 * 2**20
-"""Memory is given back where the process grew by more than this: some milliseconds, and pages to be had anew."""
 
 
 @dataclass(frozen=True)
@@ -122,16 +117,8 @@ class Meter:
         self.held -= n_bytes
 
     def look(self) -> None:
-        """Look at the process now; some microseconds.
-
-        Where it has grown past all that was seen, memory that is free but kept by the C library goes back to the
-        system first. Blocks of some 30 MiB stay there when small ones were cut from them in a hook, since the next
-        activation of that size no longer fits: for ResNet50 and 40 samples that is 90 MiB on top of the pass.
-        """
-        now = resident_bytes()
-        if now > self._seen + WORTH_RETURNING and _core.return_freed_memory():
-            now = resident_bytes()
-        self._seen = max(self._seen, now)
+        """Look at the process now; some ten microseconds."""
+        self._seen = max(self._seen, resident_bytes())
 
     @property
     def resident_peak(self) -> int:
@@ -143,9 +130,13 @@ class Meter:
 def resident_bytes() -> int:
     """Return the resident memory of this process; 0 where the system does not tell."""
     try:
-        fields = Path("/proc/self/statm").read_bytes().split()
+        file = os.open("/proc/self/statm", os.O_RDONLY)  # a Path and a file object would take three times as long
     except OSError:
         return 0
+    try:
+        fields = os.read(file, 256).split()
+    finally:
+        os.close(file)
     return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
 
 

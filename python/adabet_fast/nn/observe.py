@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from adabet_fast.errors import InvalidInputError
-from adabet_fast.nn.activations import Order, Points, is_finite
+from adabet_fast.nn.activations import Points, is_finite
 from adabet_fast.nn.batches import prepare
 from adabet_fast.nn.cloud import Allocate, Cloud, in_memory, in_orders
 from adabet_fast.nn.guard import BufferState, only_read, random_states
@@ -137,9 +137,8 @@ class _Observer:
             self._rounds([again])
 
     def _measure_at_once(self, layer: Layer, points: Points, n_samples: int, watch: Watch) -> None:
-        order = Order.of(points.values)
         try:
-            self.tally.add(layer, order.rows(points.readable), (order,), (n_samples,))
+            self.tally.add(layer, points.order.rows(points.readable), (points.order,), (n_samples,))
         except InvalidInputError:
             if is_finite(points.readable):
                 raise

@@ -197,7 +197,7 @@ class Watch:
             seen.calls.pop(layer.name, None)
             return
         calls = seen.calls.setdefault(layer.name, [])
-        calls.append(Sight(Order.of(points.values), points.dtype.itemsize, points.fold))
+        calls.append(Sight(points.order, points.dtype.itemsize, points.fold))
         seen.sequence.append(layer.name)
         if points.note:
             seen.notes[layer.name] = points.note

@@ -213,7 +213,7 @@ def score_layers(
         if resamples is not None:
             measures.append(check_resamples(resamples, pooling, n_threads, bars))
         costs = group.gather(costs)[0]  # times differ from rank to rank
-        tally = Tally(engine, measures, Meter(), plan.limit)
+        tally = Tally(engine, measures, Meter(), plan.limit, n_batches=sum(map(len, all_sizes)))
         watched = sum(layer.tied_to is None for layer in layers)
         with random_states_kept(), progress_bar(progress and group.rank == 0, watched * len(given)) as bar:
             seen = observe(network, layers, given, how, tally, plan, ranks=group, progress=bar)

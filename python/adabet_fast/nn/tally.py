@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -22,9 +21,8 @@ from adabet_fast.nn.activations import Order
 from adabet_fast.nn.cloud import samples_of
 from adabet_fast.nn.layers import Layer
 from adabet_fast.nn.memory import Meter
+from adabet_fast.nn.shelf import Place, Shelf
 from adabet_fast.nn.team import team_distances
-
-_SHELF_BYTES = 2**22
 
 _LOOKED_AT = 512
 """Activations compared beside the distances when batches are told apart: each is in a cache line of its own."""
@@ -53,7 +51,7 @@ class Found:
     results
         For each measure, by name, what it returned for each cloud.
     parts
-        A mark for each batch's points; equal marks, equal points.
+        A mark for each batch's points, where there are several; equal marks, equal points.
     spread
         Whether any two points differ.
     """
@@ -91,19 +89,24 @@ class Tally:
         Is told what is held.
     limit
         Bytes that activations and distances may take; where they would be more, bars are counted before the end.
+    n_batches
+        Batches of all ranks: where there is but one, it need not be told from others.
     """
 
-    def __init__(self, engine: Engine, measures: Sequence[Measure[Any]], meter: Meter, limit: int) -> None:
+    def __init__(
+        self, engine: Engine, measures: Sequence[Measure[Any]], meter: Meter, limit: int, n_batches: int
+    ) -> None:
         self.engine = engine
         self.measures = measures
         self.meter = meter
         self.limit = limit
+        self.n_batches = n_batches
         self.found: dict[str, Found] = {}
         self.seconds_distances = 0.0
         self.seconds_homology = 0.0
-        self._waiting: list[tuple[Layer, PooledCloud]] = []
+        self._waiting: list[_Waiting] = []
         self._bytes = 0
-        self._shelf = _Shelf()
+        self._shelf = Shelf()
         self._scratch = resolve_budget(None)  # for the distances of one layer
 
     def add(self, layer: Layer, rows: torch.Tensor, orders: tuple[Order, ...], batch_sizes: tuple[int, ...]) -> None:
@@ -126,14 +129,14 @@ class Tally:
             If an activation is NaN or infinite.
         """
         started = perf_counter()
-        made = self._distances(rows)
+        distances = self._distances(rows)
         self.seconds_distances += perf_counter() - started
-        self.make_room(made.nbytes)
-        distances = self._shelf.put(made)
+        self.make_room(distances.nbytes)
+        waiting = _Waiting(layer, self._shelf.put(distances), batch_sizes)
         found = self.found.setdefault(layer.name, Found(rows.shape[1]))
         found.spread |= bool(distances.any())
-        found.parts += _marks(rows, distances, batch_sizes)
-        cloud = PooledCloud(distances, batch_sizes)
+        if self.n_batches > 1:
+            found.parts += _marks(rows, distances, batch_sizes)
         asking = [measure for measure in self.measures if measure.needs_activations]
         if asking:
             started = perf_counter()
@@ -142,7 +145,7 @@ class Tally:
             for measure in asking:
                 found.results.setdefault(measure.name, []).append(measure(layer, whole))
             self.seconds_homology += perf_counter() - started
-        self._waiting.append((layer, cloud))
+        self._waiting.append(waiting)
         self._bytes += distances.nbytes
         self.meter.hold(distances.nbytes)
 
@@ -159,8 +162,8 @@ class Tally:
     def forget(self, name: str) -> None:
         """Drop what was taken of a layer."""
         self.found.pop(name, None)
-        gone = sum(cloud.distances.nbytes for layer, cloud in self._waiting if layer.name == name)
-        self._waiting = [(layer, cloud) for layer, cloud in self._waiting if layer.name != name]
+        gone = sum(each.place.n_bytes for each in self._waiting if each.layer.name == name)
+        self._waiting = [each for each in self._waiting if each.layer.name != name]
         self._bytes -= gone
         self.meter.drop(gone)
 
@@ -170,23 +173,24 @@ class Tally:
         waiting, self._waiting = self._waiting, []
         room = None if self.engine.max_memory is None else max(1, self.engine.max_memory - self.meter.held)
         if waiting:
+            clouds = [PooledCloud(each.place.array(), each.batch_sizes) for each in waiting]
             counts = betti1_batch(
-                [cloud.distances for _, cloud in waiting],
+                [cloud.distances for cloud in clouds],
                 distance_matrix=True,
                 dtype=self.engine.dtype,
                 backend=self.engine.backend,
                 n_threads=self.engine.n_threads,
                 max_memory=room,
             )
-            for (layer, cloud), b1 in zip(waiting, counts.tolist(), strict=True):
-                found = self.found[layer.name]
+            for each, cloud, b1 in zip(waiting, clouds, counts.tolist(), strict=True):
+                found = self.found[each.layer.name]
                 found.b1.append(b1)
                 for measure in self.measures:
                     if not measure.needs_activations:
-                        found.results.setdefault(measure.name, []).append(measure(layer, cloud))
+                        found.results.setdefault(measure.name, []).append(measure(each.layer, cloud))
         self.meter.drop(self._bytes)
         self._bytes = 0
-        self._shelf = _Shelf()
+        self._shelf = Shelf()
         self.seconds_homology += perf_counter() - started
 
     def _distances(self, rows: torch.Tensor) -> NDArray[np.floating[Any]]:
@@ -201,25 +205,13 @@ class Tally:
         return team_distances(rows, self.engine.dtype, self.engine.n_threads, self._scratch)
 
 
-class _Shelf:
-    """Memory of its own for what is held while passes run.
+@dataclass(frozen=True)
+class _Waiting:
+    """A cloud whose bars are not counted yet."""
 
-    A small array that outlives a large one above which it was allocated keeps the allocator from joining free memory
-    again: on a ResNet50 that was as much as one layer's activations.
-    """
-
-    def __init__(self) -> None:
-        self._place: mmap.mmap | None = None
-        self._used = 0
-
-    def put(self, array: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-        """Return a copy of an array that lies here."""
-        if self._place is None or self._used + array.nbytes > len(self._place):
-            self._place, self._used = mmap.mmap(-1, max(_SHELF_BYTES, array.nbytes)), 0
-        kept = np.frombuffer(self._place, array.dtype, array.size, self._used).reshape(array.shape)
-        kept[...] = array
-        self._used += array.nbytes
-        return kept
+    layer: Layer
+    place: Place
+    batch_sizes: tuple[int, ...]
 
 
 def _marks(rows: torch.Tensor, distances: NDArray[np.floating[Any]], batch_sizes: tuple[int, ...]) -> list[bytes]:

@@ -52,8 +52,10 @@ def team_distances(
     array([[0., 5.],
            [5., 0.]], dtype=float32)
     """
+    # As an array, where NumPy has the type: an exporter is asked for much more before it is read.
+    points = rows if rows.dtype == torch.bfloat16 else (rows.resolve_neg() if rows.is_neg() else rows).detach().numpy()
     return _core.pairwise_distances(
-        as_points(rows),
+        as_points(points),
         metric="euclidean",
         dtype=dtype,
         condensed=False,
