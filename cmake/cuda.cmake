@@ -1,6 +1,7 @@
 include(CheckLanguage)
 
-# What a wheel is compiled for, as far as this nvcc knows it; the newest one also as portable code, for GPUs to come.
+# What a wheel is compiled for, as far as this nvcc knows it; the newest one also as portable code, for GPUs to come, and the
+# oldest one for those between that have no code of their own (8.7 and 11.0, of boards).
 set(adabet_all_gpus 75 80 86 89 90 100 120)
 
 # Sets `result` to a list for CMAKE_CUDA_ARCHITECTURES.
@@ -25,7 +26,9 @@ function(adabet_cuda_architectures result)
         message(FATAL_ERROR "${CMAKE_CUDA_COMPILER} knows none of the GPUs ${adabet_all_gpus}. "
                             "Name some by -DADABET_CUDA_ARCHITECTURES=..., or configure with -DADABET_CUDA=OFF.")
     endif()
-    set(${result} "${chosen};${newest}-virtual" PARENT_SCOPE)
+    list(GET chosen 0 oldest)
+    string(REPLACE "-real" "-virtual" oldest "${oldest}")
+    set(${result} "${chosen};${oldest};${newest}-virtual" PARENT_SCOPE)
 endfunction()
 
 # Sets ADABET_USES_CUDA to whether the CUDA kernels are built, by ADABET_CUDA, and enables the language if they are. A macro:

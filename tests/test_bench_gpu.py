@@ -91,6 +91,10 @@ def test_what_sanitizers_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "ValueError: odd" in found["synccheck"]["said"]
     assert not gpu.is_good({**BUILT, "sanitizers": found})
     assert gpu.is_good({**BUILT, "sanitizers": {name: found[name] for name in ("memcheck", "initcheck")}})
+    tool.write_text("#!/bin/sh\necho ERROR SUMMARY: 0 errors\n")  # and nothing was run
+    idle = gpu.sanitize(None, time.monotonic() + 60)
+    assert all(done["said"].startswith("exit 0") for done in idle.values())
+    assert not gpu.is_good({**BUILT, "sanitizers": idle})
     monkeypatch.setattr(gpu_build, "tool", lambda name: None)
     absent = gpu.sanitize(None, time.monotonic() + 60)
     assert all(done["said"] == "compute-sanitizer is not on this machine" for done in absent.values())

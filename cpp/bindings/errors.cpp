@@ -33,7 +33,7 @@ void translate(std::exception_ptr thrown) {
     } catch (const BudgetExceeded& e) {
         raise_budget(std::string(e.what()) + " (max_memory=)", py::int_(e.budget), py::int_(e.needed));
     } catch (const DeviceOutOfMemory& e) {
-        raise_budget(e.what(), py::int_(e.free), py::int_(e.asked));
+        raise_budget(e.what(), py::int_(e.free), e.asked == 0 ? py::object(py::none()) : py::int_(e.asked));
     } catch (const Unavailable& e) {
         raise("BackendUnavailableError", e.what());
     } catch (const Cancelled&) {

@@ -273,8 +273,8 @@ void tiles_in_an_order(std::size_t d) {
     MemoryBudget on_device;
     MemoryBudget host(64U << 20U);
     const DeviceTiles<Real> tiles(device, points, Metric::euclidean, order, on_device, host, 2);
-    CHECK(DeviceTiles<Real>::strip_rows(n, 2, host.limit()) > 0);
-    CHECK_EQ(DeviceTiles<Real>::strip_rows(n, 2, 1U << 20U), 0);
+    CHECK_EQ(DeviceTiles<Real>::strips_for(n, 2, host.limit()).count, 3);
+    CHECK_EQ(DeviceTiles<Real>::strips_for(n, 2, 1U << 20U).count, 0);
     const auto reader = tiles.reader(host);
     const auto of = [&](std::size_t i, std::size_t j) {
         return expected[static_cast<std::size_t>(order[i]) * n + static_cast<std::size_t>(order[j])];

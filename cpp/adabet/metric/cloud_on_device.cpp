@@ -71,7 +71,7 @@ PairSink CloudOnDevice::sink(void* out, std::size_t stride) const {
 }
 
 void CloudOnDevice::clear_findings() {
-    const DeviceFindings none;
+    static const DeviceFindings none;  // the copy may be read after the return
     device_.to_device(findings_.data(), &none, sizeof none);
 }
 

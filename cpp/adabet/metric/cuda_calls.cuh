@@ -7,13 +7,21 @@
 
 #include "adabet/errors.hpp"
 #include "adabet/metric/cuda_thread.cuh"
+#include "adabet/metric/device.hpp"
 
 namespace adabet {
 
-/// Throws Unavailable, with the reason, where a CUDA call failed.
+/// Throws Unavailable, with the reason, where a CUDA call failed; DeviceOutOfMemory where it was for want of memory, which
+/// kernels take as well when they are loaded, at their first use.
 inline void check_cuda(cudaError_t result, const char* what) {
     if (result == cudaSuccess) return;
     static_cast<void>(cudaGetLastError());  // a failure that can be got over is not to be found again by the next call
+    if (result == cudaErrorMemoryAllocation) {
+        std::size_t free = 0;
+        std::size_t total = 0;
+        static_cast<void>(cudaMemGetInfo(&free, &total));
+        throw DeviceOutOfMemory(what, free);
+    }
     throw Unavailable(std::string("CUDA: ") + what + " failed: " + cudaGetErrorString(result) + " (" +
                       cudaGetErrorName(result) + "); backend='cpu' works on");
 }

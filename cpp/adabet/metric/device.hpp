@@ -26,8 +26,13 @@ public:
                              std::to_string(asked_bytes) + " more are needed"),
           asked(asked_bytes),
           free(free_bytes) {}
+    /// Of a call that needs memory besides what it was asked for: a kernel's code, a stream.
+    DeviceOutOfMemory(const char* call, std::size_t free_bytes)
+        : std::runtime_error(std::string("CUDA: ") + call + " failed for want of memory; the device has " +
+                             std::to_string(free_bytes) + " bytes free"),
+          free(free_bytes) {}
 
-    std::size_t asked;
+    std::size_t asked = 0;  ///< 0: not known
     std::size_t free;
 };
 

@@ -18,56 +18,59 @@ constexpr std::size_t strip_shape = 8;
 /// Rows that a reader keeps for single distances.
 constexpr std::size_t rows_kept = 16;
 
-/// One more than threads, so that there is always one to read anew.
-std::size_t n_strips(int n_threads) { return static_cast<std::size_t>(std::max(1, n_threads)) + 1; }
-
 }  // namespace
 
 template <class Real>
-std::size_t DeviceTiles<Real>::strip_rows(std::size_t n, int n_threads, std::size_t host_limit) {
-    if (n < 2 * least_strip_rows) return 0;
+auto DeviceTiles<Real>::strips_for(std::size_t n, int n_threads, std::size_t host_limit) -> Strips {
+    if (n < 2 * least_strip_rows) return {};
     const std::size_t row = n * sizeof(Real);
-    const std::size_t most = host_limit / strip_share / (n_strips(n_threads) * row);
-    const std::size_t rows = std::min({most, most_strip_rows, std::max(least_strip_rows, usual_strip_bytes / row)});
-    return rows / least_strip_rows * least_strip_rows;
+    const std::size_t rows_in_all = host_limit / strip_share / row;
+    const auto threads = static_cast<std::size_t>(std::max(1, n_threads));
+    const std::size_t count = std::min(threads + 1, rows_in_all / least_strip_rows);
+    if (count < 2) return {};
+    const std::size_t rows =
+        std::min({rows_in_all / count, most_strip_rows, std::max(least_strip_rows, usual_strip_bytes / row)});
+    return {.count = count, .rows = rows / least_strip_rows * least_strip_rows};
 }
 
 template <class Real>
 std::size_t DeviceTiles<Real>::host_bytes(std::size_t n, int n_threads, std::size_t host_limit) {
-    return (n_strips(n_threads) * strip_rows(n, n_threads, host_limit) + rows_kept) * n * sizeof(Real);
+    const Strips strips = strips_for(n, n_threads, host_limit);
+    return (strips.count * strips.rows + rows_kept) * n * sizeof(Real);
 }
 
 template <class Real>
 DeviceTiles<Real>::DeviceTiles(Device& device, const PointCloud& points, Metric metric, std::span<const Vertex> order,
                                MemoryBudget& on_device, MemoryBudget& host, int n_threads)
-    : execution_{.budget = on_device},
-      device_(device),
-      panels_(device, points, metric, order, execution_),
-      strip_rows_(strip_rows(points.n, n_threads, host.limit())) {
-    for (std::size_t k = 0; k < n_strips(n_threads) && strip_rows_ > 0; ++k)
-        strips_.push_back(std::make_unique<Strip>(host));
+    : execution_{.budget = on_device}, device_(device), panels_(device, points, metric, order, execution_) {
+    const Strips strips = strips_for(points.n, n_threads, host.limit());
+    const auto threads = static_cast<std::size_t>(std::max(1, n_threads));
+    strip_rows_ = strips.rows;
+    patience_ = strips.count > threads ? 0 : 2 * threads;
+    for (std::size_t k = 0; k < strips.count; ++k) strips_.push_back(std::make_unique<Strip>(host));
 }
 
 template <class Real>
 auto DeviceTiles<Real>::hold(std::size_t number) const -> Strip* {
     const std::lock_guard lock(mutex_);
+    ++uses_;
     Strip* oldest = nullptr;
     for (const auto& strip : strips_) {
         if (strip->number == number) {
-            strip->last_use = ++uses_;
+            strip->last_use = uses_;
             ++strip->readers;
             return strip.get();
         }
         if (strip->readers == 0 && (oldest == nullptr || strip->last_use < oldest->last_use)) oldest = strip.get();
     }
-    if (oldest == nullptr) return nullptr;
+    if (oldest == nullptr || (oldest->number != none && uses_ - oldest->last_use < patience_)) return nullptr;
     oldest->number = none;  // until it is read
     oldest->values.resize(strip_rows_ * n());
     const PointRange rows{number * strip_rows_, std::min(n(), (number + 1) * strip_rows_)};
     device_.lend_to_this_thread();
     panels_.read(rows, {0, n()}, oldest->values.data(), n());
     oldest->number = number;
-    oldest->last_use = ++uses_;
+    oldest->last_use = uses_;
     ++oldest->readers;
     return oldest;
 }

@@ -23,8 +23,13 @@ public:
     [[nodiscard]] std::unique_ptr<TileReader<Real>> reader(MemoryBudget& budget) const override;
     [[nodiscard]] bool are_far() const override { return true; }
 
-    /// Rows of a strip: none where the host has no memory to spare for them.
-    [[nodiscard]] static std::size_t strip_rows(std::size_t n, int n_threads, std::size_t host_limit);
+    struct Strips {
+        std::size_t count;
+        std::size_t rows;  ///< of each
+    };
+    /// One more than threads, so that there is always one to read anew, or as many as the host has memory to spare for; none
+    /// where it has not for two.
+    [[nodiscard]] static Strips strips_for(std::size_t n, int n_threads, std::size_t host_limit);
     /// Bytes of the host that strips, and the rows that readers keep, take.
     [[nodiscard]] static std::size_t host_bytes(std::size_t n, int n_threads, std::size_t host_limit);
 
@@ -40,7 +45,8 @@ private:
     };
     static constexpr std::size_t none = static_cast<std::size_t>(-1);
 
-    /// A strip that stays until its `readers` are counted down; null where all are in use.
+    /// A strip that stays until its `readers` are counted down; null where none is free. Where there are fewer than threads,
+    /// one is taken from its readers only when they have not come back for it in a while: all would read anew in turn.
     [[nodiscard]] Strip* hold(std::size_t number) const;
     void read_now(PointRange rows, PointRange columns, Real* out, std::size_t stride) const;
 
@@ -48,7 +54,8 @@ private:
     Device& device_;
     mutable std::mutex mutex_;  ///< of everything below
     mutable DevicePanels<Real> panels_;
-    std::size_t strip_rows_;
+    std::size_t strip_rows_ = 0;
+    std::size_t patience_ = 0;  ///< uses of strips until one that was not used is free
     mutable std::vector<std::unique_ptr<Strip>> strips_;
     mutable std::size_t uses_ = 0;
 };

@@ -28,8 +28,9 @@ Buffer<Bar<Real>> find_bars(DeviceRips<Real>& rips, const Births<Real>& births, 
         [&](std::span<const RankedEdge<Real>> edges) {
             const auto found = rips.apexes(edges, execution.budget);
             auto apexes = make_buffer<Apex<Real>>(execution.budget, found.size());
-            std::transform(found.begin(), found.end(), apexes.begin(),
-                           [](const auto& one) { return Apex<Real>{one.vertex, one.to_a, one.to_b}; });
+            std::transform(found.begin(), found.end(), apexes.begin(), [](const auto& one) {
+                return Apex<Real>{static_cast<Vertex>(one.vertex), one.to_a, one.to_b};
+            });
             return apexes;
         },
         births, execution);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <tuple>
+#include <type_traits>
 
 namespace adabet {
 
@@ -79,6 +80,7 @@ EnclosingRadius<Real> DeviceRips<Real>::enclosing_radius() {
 template <class Real>
 template <class T, class Fill>
 Buffer<T> DeviceRips<Real>::collect(std::size_t& capacity, MemoryBudget& host, const Fill& fill) {
+    static_assert(std::has_unique_object_representations_v<T>, "kernels write no padding");
     const DeviceArray<std::uint64_t> counter(device_, execution_.budget, 1);
     for (;;) {
         execution_.check();
@@ -161,6 +163,7 @@ Buffer<CriticalRecord<Real>> DeviceRips<Real>::critical_edges(Key low, Key high,
 
 template <class Real>
 auto DeviceRips<Real>::apexes(std::span<const RankedEdge<Real>> edges, MemoryBudget& host) -> Buffer<Found> {
+    static_assert(std::has_unique_object_representations_v<Found>, "kernels write no padding");
     execution_.check();
     const DeviceArray<RankedEdge<Real>> asked(device_, execution_.budget, edges.size());
     const DeviceArray<Found> answers(device_, execution_.budget, edges.size());

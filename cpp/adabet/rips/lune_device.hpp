@@ -239,7 +239,7 @@ struct ApexKernel {
     struct Found {
         LengthKey<Real> to_a;
         LengthKey<Real> to_b;
-        Vertex vertex;  ///< -1: the lune is empty
+        LengthKey<Real> vertex;  ///< -1: the lune is empty. As wide as the rest, lest bytes be copied that nobody wrote
     };
 
     DeviceMatrix<Real> matrix;

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from adabet_fast._memory import resolve_budget
 from adabet_fast.distances import pairwise_distances
-from adabet_fast.errors import BackendUnavailableError
+from adabet_fast.errors import BackendUnavailableError, MemoryBudgetError
 from adabet_fast.homology import betti1_batch
 from adabet_fast.nn._measure import Measure, PooledCloud
 from adabet_fast.nn.activations import Order
@@ -198,7 +198,7 @@ class Tally:
         if rows.device.type != "cpu":
             try:
                 made: NDArray[np.floating[Any]] = pairwise_distances(rows, dtype=self.engine.dtype).cpu().numpy()
-            except BackendUnavailableError:
+            except (BackendUnavailableError, MemoryBudgetError):  # no kernels, or no memory left beside the model
                 rows = rows.cpu()
             else:
                 return made
@@ -225,7 +225,7 @@ def _marks(rows: torch.Tensor, distances: NDArray[np.floating[Any]], batch_sizes
         end = start + size
         mark = blake2b(np.ascontiguousarray(distances[start:end, start:end]).tobytes(), digest_size=16)
         first = rows[start]
-        mark.update(first[:: max(1, len(first) // _LOOKED_AT)].double().cpu().numpy().tobytes())
+        mark.update(first[:: max(1, len(first) // _LOOKED_AT)].double().cpu().resolve_neg().numpy().tobytes())
         marks.append(mark.digest())
         start = end
     return marks
