@@ -40,7 +40,7 @@ def test_bench_scoring_time(benchmark: BenchmarkFixture, name: str) -> None:
     assert {layer.name: layer.b1 for layer in scores} == counts
     # In turn, each scoring against the passes before and after it: the machine's speed drifts more than the difference.
     pure, scored = [seconds(lambda: forward(model, x))], []
-    for _ in range(9 if name == "resnet50" else 15):
+    for _ in range(15):
         scored.append(seconds(lambda: score_layers(model, [x])))
         pure.append(seconds(lambda: forward(model, x)))
     alone = statistics.median(pure)

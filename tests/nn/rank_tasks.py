@@ -158,6 +158,9 @@ def run_task(task: str, rank: int, size: int) -> dict[str, Any]:
         return wrapped(rank)
     if task == "choices":
         return choices(rank, size)
+    if task == "merged":
+        batches = images(6)
+        return select(rank, size, own=batches[:4] if rank == 0 else batches[4:], merge_batches=True)
     if task == "uneven":
         batches = images(4)
         return select(rank, size, own=[batches[0], batches[1][:5], batches[2]] if rank == 0 else batches[3:])

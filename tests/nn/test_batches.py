@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import UserDict, namedtuple
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -152,3 +153,22 @@ def test_batches_are_not_changed() -> None:
     for batch, old in zip(batches, before, strict=True):
         assert batch.keys() == old.keys()
         assert all(batch[key] is old[key] for key in old)
+
+
+@dataclass
+class Answer:
+    logits: torch.Tensor
+    loss: float | None = None
+
+
+class Answering(nn.Linear):
+    def forward(self, x: torch.Tensor) -> Answer:  # type: ignore[override]
+        return Answer(super().forward(x))
+
+
+def test_layers_may_return_a_data_class() -> None:
+    torch.manual_seed(0)
+    plain = nn.Linear(6, 9)
+    model = Answering(6, 9)
+    model.load_state_dict(plain.state_dict())
+    assert [x.b1 for x in score_layers(model, vectors(6))] == [x.b1 for x in score_layers(plain, vectors(6))]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
+from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
 from adabet_fast.errors import InvalidInputError
@@ -152,6 +155,100 @@ def test_optimizer_states_are_measured() -> None:
     assert optimizer_state_bytes(parameters, torch.optim.Adam) == [100, 44, 52]
     assert optimizer_state_bytes(parameters, lambda p: torch.optim.SGD(p, lr=1.0)) == [0, 0, 0]
     assert optimizer_state_bytes(parameters, sgd) == [48, 20, 24]
+
+
+class Query(nn.Module):
+    """A module that is given a parameter as its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query = nn.Parameter(torch.randn(1, 8))
+        self.norm, self.first, self.last = nn.LayerNorm(8), nn.Linear(16, 8), nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(torch.tanh(self.first(x)) * self.norm(self.query))
+
+
+class Checkpointed(nn.Module):
+    """A block that is run again in the backward pass, with a parameter as an input inside."""
+
+    def __init__(self, reentrant: bool) -> None:
+        super().__init__()
+        self.reentrant = reentrant
+        self.first, self.last = nn.Linear(16, 8), nn.Linear(8, 3)
+        self.block = nn.Sequential(weight_norm(nn.Linear(8, 8)), nn.Tanh())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(checkpoint(self.block, self.first(x), use_reentrant=self.reentrant))
+
+
+LINEAR_STEP = 2 * 8 * (16 * 8 + 8 * 8 + 8 * 3)
+"""One product of each layer of 16, 8, 8 and 3 channels, eight samples."""
+
+
+@pytest.mark.parametrize(
+    ("make", "flops"),
+    [
+        # Forward, gradients of all weights, and gradients of all inputs but the first layer's.
+        (lambda: nn.Sequential(nn.Linear(16, 8), weight_norm(nn.Linear(8, 8)), nn.Linear(8, 3)), 0),
+        # PyTorch's counter leaves the products of a matrix and a vector out.
+        (lambda: nn.Sequential(nn.Linear(16, 8), spectral_norm(nn.Linear(8, 8)), nn.Linear(8, 3)), 0),
+        # No middle layer.
+        (Query, -3 * 2 * 8 * 8 * 8),
+        # The block's product once more.
+        (lambda: Checkpointed(False), 2 * 8 * 8 * 8),
+    ],
+)
+@pytest.mark.parametrize("looks", [False, True])
+def test_operations_where_a_module_is_given_a_parameter(make: Callable[[], nn.Module], flops: int, looks: bool) -> None:
+    torch.manual_seed(0)
+    model, batch = make().train(), torch.randn(8, 16)
+    names = {name for name, _ in model.named_parameters()}
+
+    def step(network: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        assert not looks or float(x.sum()) < 1e9  # no fake tensor can tell
+        found: torch.Tensor = network(x).sum()
+        return found
+
+    tracer = StepTracer(model, batch, step=step)
+    found = tracer(names, flops=True).flops
+    assert tracer.fake is not looks
+    assert found == 3 * LINEAR_STEP - 2 * 8 * 16 * 8 + flops
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_budget_of_operations_for_a_normalised_weight() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(16, 8), spectral_norm(nn.Linear(8, 8)), nn.Linear(8, 3))
+    batches = [torch.randn(8, 16) for _ in range(5)]
+    before = state_of(model)
+    selection = select_layers(model, batches, budget_flops=1e9)
+    assert state_of(model) == before
+    assert selection.budget is not None
+    with selection.applied(model):
+        model.train()
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        loss = model(batches[0]).sum()
+        with FlopCounterMode(display=False) as forward:
+            model(batches[0])
+        with FlopCounterMode(display=False) as backward:
+            torch.autograd.grad(loss, trained)
+    assert selection.budget.used == forward.get_total_flops() + backward.get_total_flops()
+
+
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")
+def test_operations_with_reentrant_checkpointing_are_refused() -> None:
+    torch.manual_seed(0)
+    model = Checkpointed(True)
+    batches = [torch.randn(8, 16) for _ in range(5)]
+    before = state_of(model)
+    scores = score_layers(model, batches)
+    with pytest.raises(InvalidInputError, match=r"^model: uses reentrant activation .* use_reentrant=False, or give"):
+        scores.select(budget_flops=1e9, model=model, batch=batches[0])
+    assert state_of(model) == before
+    selection = scores.select(budget_bytes=1e9, model=model, batch=batches[0])
+    assert selection.budget is not None
+    assert selection.budget.used == selection.cost(model, batches[0]).total_bytes
 
 
 def test_bad_budgets(scores: LayerScores) -> None:

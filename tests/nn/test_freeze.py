@@ -362,3 +362,20 @@ def test_unknown_parameters_are_refused_before_anything_changes() -> None:
     assert all(p.requires_grad for p in model.parameters())
     freeze(model, {"0.weight"})
     thaw(model)
+
+
+def test_another_selection_is_neither_measured_nor_undone() -> None:
+    model, x = resnet(), images(1)[0]
+    scores = score_layers(model, images())
+    wide, narrow, again = (scores.select_named(names) for names in ("*", ["block2"], ["block2"]))
+    before = state_of(model)
+    expected = narrow.cost(model, x)
+    with narrow.applied(model):
+        assert again.cost(model, x) == expected
+        for refused in (lambda: wide.cost(model, x), lambda: wide.undo(model)):
+            with pytest.raises(InvalidInputError, match=r"^model: another selection is applied to it; undo that one"):
+                refused()
+        assert narrow.cost(model, x) == expected
+    for facts in (before, after := state_of(model)):
+        facts["parameters"] = {n: (which, value) for n, (which, _, value) in facts["parameters"].items()}
+    assert after == before

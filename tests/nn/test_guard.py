@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import random
 from typing import Any
 
@@ -13,8 +15,38 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, TensorDataset
 
 from adabet_fast.errors import InvalidInputError
-from adabet_fast.nn import score_layers, select_layers
+from adabet_fast.nn import score_layers, select_layers, training_cost
+from adabet_fast.nn.freeze import check_applied, freeze, thaw
+from adabet_fast.nn.trace import StepTracer
 from tests.nn.networks import ResNet, Reused, images, mlp, state_of, vectors
+
+
+class Counting(nn.Module):
+    """Buffers that a forward pass reassigns, changes in place with gradients, and registers; ``last`` is the logits."""
+
+    steps: torch.Tensor
+    mean: torch.Tensor
+
+    def __init__(self, *, looks: bool = False, fails: bool = False) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.last = nn.Linear(6, 8), nn.Linear(8, 3)
+        self.looks, self.fails = looks, fails
+        self.register_buffer("steps", torch.zeros(()))
+        self.register_buffer("mean", torch.zeros(8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.steps = self.steps + 1
+        hidden = torch.tanh(self.first(x))
+        if self.mean.grad_fn is None:
+            self.mean.mul_(0.9).add_(hidden.mean(0))
+        if "late" not in self._buffers:
+            self.register_buffer("late", torch.ones(8))
+        if self.fails and torch.is_grad_enabled():
+            raise ArithmeticError("half way")
+        if self.looks and float(x.sum()) > 1e9:  # no fake tensor can tell
+            return x
+        return self.last(hidden * self.late)
 
 
 class Restless(ResNet):
@@ -237,3 +269,88 @@ def test_ddp_is_refused_with_the_reason(tmp_path: object) -> None:
             selection.apply(wrapped)
     finally:
         torch.distributed.destroy_process_group()
+
+
+def kept(model: nn.Module) -> dict[str, Any]:
+    """What is to be as before; parameters that a true step writes and writes back count up versions."""
+    facts = state_of(model)
+    facts["parameters"] = {name: (which, value) for name, (which, _, value) in facts["parameters"].items()}
+    facts["graph"] = {name: (buffer.requires_grad, buffer.grad_fn) for name, buffer in model.named_buffers()}
+    return facts
+
+
+@pytest.mark.parametrize("looks", [False, True])
+def test_measuring_a_step_leaves_reassigned_buffers_alone(looks: bool) -> None:
+    model, batches = Counting(looks=looks), vectors(6)
+    before = kept(model)
+    scores = score_layers(model, batches)
+    assert kept(model) == before
+    selection = scores.select_named(["first"])
+    selection.cost(model, batches[0])
+    assert kept(model) == before
+    for normalize in ("flops", "saved_bytes", "latency"):
+        score_layers(model, batches, normalize=normalize)  # type: ignore[arg-type]
+        assert kept(model) == before
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    training_cost(model, lambda: model(batches[0]).sum(), optimizer)
+    assert kept(model) == before
+    scores.select(budget_bytes=1e6, model=model, batch=batches[0])
+    assert kept(model) == before
+    scores.select(budget_flops=1e6, model=model, batch=batches[0])
+    assert kept(model) == before
+
+
+def test_a_true_run_starts_from_the_buffers_that_the_fake_one_found() -> None:
+    model, batches = Counting(looks=True), vectors(6)
+    seen: list[tuple[type, float]] = []
+
+    def step(network: nn.Module, batch: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = network(batch)
+        seen.extend((type(buffer), float(buffer.detach().sum())) for buffer in network.buffers())
+        return found.sum()
+
+    tracer = StepTracer(model, batches[0], step=step)
+    tracer(["first.weight"])
+    assert not tracer.fake
+    assert {kind for kind, _ in seen} == {torch.Tensor}
+    assert seen[0] == (torch.Tensor, 1.0), "the true pass is the first to count"
+
+
+def test_buffers_are_put_back_when_the_step_fails() -> None:
+    model, batches = Counting(fails=True), vectors(6)
+    before = kept(model)
+    scores = score_layers(model, batches)
+    selection = scores.select_named(["first"])
+    for measure in (
+        lambda: selection.cost(model, batches[0]),
+        lambda: scores.select(budget_bytes=1e6, model=model, batch=batches[0]),
+        lambda: score_layers(model, batches, normalize="saved_bytes"),
+    ):
+        with pytest.raises(ArithmeticError, match="half way"):
+            measure()
+        assert kept(model) == before
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+def test_a_scripted_model_is_put_back() -> None:
+    scripted = torch.jit.script(nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8)))
+    before = {name: value.clone() for name, value in scripted.state_dict().items()}
+    x = vectors(6)[0]
+    found = training_cost(scripted, lambda: scripted(x).sum(), torch.optim.SGD(scripted.parameters(), lr=0.1))
+    assert found.gradient_bytes == (6 * 8 + 8 + 2 * 8) * 4
+    assert all(torch.equal(value, before[name]) for name, value in scripted.state_dict().items())
+
+
+def test_another_selection_that_is_applied_is_told_apart() -> None:
+    model = mlp(6, 8, 3)
+    before = state_of(model)
+    check_applied(model, {"0.weight"})
+    freeze(model, {"0.weight"}, channels={"0": (0, 2)})
+    for network in (model, copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        check_applied(network, ["0.weight"], {"0": [0, 2]})
+        for trained, channels in (({"2.weight"}, {"0": (0, 2)}), ({"0.weight"}, {"0": (0, 1)}), ({"0.weight"}, None)):
+            with pytest.raises(InvalidInputError, match=r"^model: another selection is applied to it; undo that one"):
+                check_applied(network, trained, channels)
+    thaw(model)
+    check_applied(model, {"2.weight"})
+    assert state_of(model) == before

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -14,8 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from adabet_fast.errors import InvalidInputError, MemoryBudgetError
 from adabet_fast.nn import LayerScores, score_layers
 from adabet_fast.nn import spill as spill_module
-from adabet_fast.nn.memory import MemoryUse, Meter
-from adabet_fast.nn.shelf import Shelf
+from adabet_fast.nn.memory import MemoryUse
 from adabet_fast.nn.spill import SpillFile
 from tests.nn.networks import ResNet, Reused, Tagger, images, mlp, resnet, state_of, vectors
 
@@ -182,27 +180,6 @@ def test_a_file_keeps_what_was_written_when_its_pages_are_given_back() -> None:
     assert second.tolist() == [[2.0] * 3] * 2
     with pytest.raises(MemoryBudgetError, match="is full"):
         file.allocate(100, 1000, torch.float32)
-
-
-def test_matrices_on_a_shelf_stay_as_they_were_put_there() -> None:
-    rng = np.random.default_rng(0)
-    kinds = [np.dtype(np.float32), np.dtype(np.float64)]
-    matrices = [rng.random((n, n)).astype(kinds[n % 2]) for n in (4, 7, 900, 1, 1100, 40, 40)]
-    shelf = Shelf()
-    places = [shelf.put(matrix) for matrix in matrices]
-    for matrix, place in zip(matrices, places, strict=True):
-        assert place.n_bytes == matrix.nbytes
-        assert place.array().dtype == matrix.dtype
-        assert place.array().tobytes() == matrix.tobytes()
-
-
-def test_the_meter_tells_the_most_that_was_seen() -> None:
-    meter = Meter()
-    block = np.ones(2**26, np.uint8)
-    meter.look()
-    del block
-    meter.look()
-    assert meter.resident_peak >= meter.resident_before + 2**25
 
 
 def test_hook_needs_the_whole_pool_in_one_batch() -> None:

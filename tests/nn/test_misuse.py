@@ -91,3 +91,31 @@ def test_a_flat_ranking_warns_under_a_budget_too() -> None:
     with pytest.warns(RankingWarning, match="ranking is unstable"):
         select_layers(resnet(), images(), budget_bytes=10**6, resamples="batches")
     assert not by_batch.stability().is_stable
+
+
+def test_a_reduction_that_turns_its_input_round_does_not_turn_the_models() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 8), nn.Linear(8, 8))
+    generator = torch.Generator().manual_seed(2)
+    batches = [torch.randn(12, 8, 8, generator=generator) for _ in range(3)]
+    how = {"mask": lambda x: torch.ones(x.shape[:2])}
+    expected = score_layers(model, batches, reduce=lambda x, _: x.transpose(1, 2).sum(2), **how)
+    turned = score_layers(model, batches, reduce=lambda x, _: x.transpose_(1, 2).sum(2), **how)
+    assert [layer.b1 for layer in turned] == [layer.b1 for layer in expected]
+
+
+def test_views_with_a_negative_bit_are_read_as_they_read() -> None:
+    class Negative(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = super().forward(x)
+            return torch.complex(y, -y).conj().imag
+
+    torch.manual_seed(0)
+    plain = nn.Linear(5, 30).double()
+    model = nn.Sequential(Negative(5, 30).double(), nn.Linear(30, 2).double())
+    model[0].load_state_dict(plain.state_dict())
+    batches = [x.double() for x in vectors(5, 3, 12)]
+    for pooling in ("pool", "sum"):
+        scores = score_layers(model, batches, pooling=pooling)
+        same = score_layers(nn.Sequential(plain, model[1]), batches, pooling=pooling)
+        assert [layer.b1 for layer in scores] == [layer.b1 for layer in same]

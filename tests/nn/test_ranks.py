@@ -25,7 +25,7 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """Run rank_tasks.py in so many processes; give what each of them wrote down."""
     size: int = request.param
     folder = tmp_path_factory.mktemp("ranks")
-    tasks = [*WAYS, "choices", *(["uneven", "errors", "wrapped"] if size == 2 else [])]
+    tasks = [*WAYS, "choices", *(["uneven", "merged", "errors", "wrapped"] if size == 2 else [])]
     command = [sys.executable, "-W", "error::UserWarning", "-m", "tests.nn.rank_tasks", str(folder)]
     processes = [
         subprocess.Popen(
@@ -110,6 +110,16 @@ def test_uneven_ranks(told: list[dict[str, Any]]) -> None:
     assert numbers(scores) == numbers(
         score_layers(resnet(), [batches[0], batches[1][:5], batches[2], batches[3]], score="total_persistence")
     )
+
+
+@two
+def test_merged_batches_of_uneven_ranks(told: list[dict[str, Any]]) -> None:
+    texts = {each["merged"]["selection"] for each in told}
+    assert len(texts) == 1, "the same to the letter on every rank"
+    scores = Selection.from_json(texts.pop()).scores
+    assert scores.settings.merged == 6
+    assert scores.settings.batch_sizes == (32, 16)
+    assert "6 batches merged into one on each rank" in scores.summary()
 
 
 @two

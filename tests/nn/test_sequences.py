@@ -8,6 +8,7 @@ from torch import nn
 
 from adabet_fast.errors import InvalidInputError
 from adabet_fast.nn import score_layers
+from adabet_fast.nn.layers import find_layers
 from tests.nn.networks import Encoder, Tagger, count_bars
 
 
@@ -59,6 +60,61 @@ def test_sequences_first_when_the_whole_model_is() -> None:
         attended = [first.self_attn(x, x, x)[0].transpose(0, 1).flatten(1) for x in batches]
     scores = score_layers(model, batches, sample_axis=1)
     assert scores["layers.0.self_attn"].b1 == count_bars(torch.cat(attended))
+
+
+class SequenceFirst(nn.Module):
+    """Holds its transformer at PyTorch's default, which is not that of the model around it."""
+
+    def __init__(self, inner: nn.Module, *, batch_first: bool) -> None:
+        super().__init__()
+        self.inner = inner
+        self.batch_first_inside = batch_first
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        given = x if self.batch_first_inside else x.transpose(0, 1)
+        decodes = isinstance(self.inner, (nn.TransformerDecoder, nn.TransformerDecoderLayer))
+        out: torch.Tensor = self.inner(given, given) if decodes else self.inner(given)
+        return out if self.batch_first_inside else out.transpose(0, 1)
+
+
+def transformer(kind: str, *, batch_first: bool) -> nn.Module:
+    torch.manual_seed(0)
+    if kind in ("decoder", "decoder layer"):
+        decoder = nn.TransformerDecoderLayer(8, 2, 16, batch_first=batch_first)
+        inner = decoder if kind == "decoder layer" else nn.TransformerDecoder(decoder, 1, nn.LayerNorm(8))
+    else:
+        encoder = nn.TransformerEncoderLayer(8, 2, 16, batch_first=batch_first)
+        stack = nn.TransformerEncoder(encoder, 1, nn.LayerNorm(8), enable_nested_tensor=False)
+        inner = encoder if kind == "encoder layer" else stack
+    return SequenceFirst(inner, batch_first=batch_first)
+
+
+@pytest.mark.parametrize("kind", ["encoder layer", "decoder layer", "encoder", "decoder"])
+@pytest.mark.parametrize("length", [8, 16])
+def test_what_is_inside_a_transformer_layer_has_the_axes_of_its_attention(kind: str, length: int) -> None:
+    """Length as many as samples would be taken for them, and twice as many for two rows a sample."""
+    generator = torch.Generator().manual_seed(3)
+    batches = [torch.randn(8, length, 8, generator=generator) for _ in range(5)]
+    by_default = score_layers(transformer(kind, batch_first=False), batches)
+    plain = score_layers(transformer(kind, batch_first=True), batches)
+    assert [(x.name, x.status, x.b1, x.size) for x in by_default] == [(x.name, x.status, x.b1, x.size) for x in plain]
+    assert all(layer.rank is not None for layer in by_default if "out_proj" not in layer.name)
+
+
+def test_attention_in_a_module_of_ones_own_says_nothing_about_it() -> None:
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.self_attn = nn.MultiheadAttention(8, 2)
+            self.linear = nn.Linear(8, 8)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = x.transpose(0, 1)
+            out: torch.Tensor = self.linear(self.self_attn(y, y, y)[0].transpose(0, 1))
+            return out
+
+    axes = {layer.name: layer.sample_axis for layer in find_layers(Block())}
+    assert axes == {"self_attn": 1, "self_attn.out_proj": 1, "linear": None}
 
 
 def padded_texts(lengths: list[int]) -> list[dict[str, torch.Tensor]]:

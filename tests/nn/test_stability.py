@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import warnings
 from dataclasses import replace
@@ -17,7 +18,7 @@ from torch import nn
 
 from adabet_fast import Barcode, h1, pairwise_distances
 from adabet_fast.errors import InvalidInputError
-from adabet_fast.nn import LayerScore, LayerScores, RankingWarning, score_layers, select_layers
+from adabet_fast.nn import LayerScore, LayerScores, RankingWarning, Selection, score_layers, select_layers
 from adabet_fast.nn.stability import Resampled, compare, kendall_tau
 from tests.nn.networks import count_bars, images, mlp, resnet, state_of, vectors
 
@@ -162,6 +163,81 @@ def test_drift_of_the_model_that_it_is_applied_to() -> None:
         assert found.scores.settings.unit == "block"
         trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
         assert trained == set(selection.trained_parameters)
+
+
+RULES: list[dict[str, Any]] = [
+    {"k": 2, "include": r".*conv\d"},
+    {"k": 3, "exclude": ["conv1", "bn1"]},
+    {"rho": 0.5, "include": ["conv1", "conv2", "bn2"], "exclude": r"block1\..*"},
+    {"rho": 0.4, "rounding": "floor", "always_train": "block1"},
+    {"rho": 0.0},
+]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_drift_cuts_by_the_rule_of_the_choice(rule: dict[str, Any]) -> None:
+    model = resnet()
+    chosen = score_layers(model, images()).select(**rule)
+    for selection in (chosen, Selection.from_json(chosen.to_json())):
+        assert selection == chosen
+        same = selection.drift(images(), model)
+        assert (same.tau, same.again, same.leaving, same.entering) == (1.0, selection.layers, (), ())
+        assert same.no_rule == ""
+    new = images(seed=7)
+    drift = chosen.drift(new, model)
+    expected = select_layers(model, new, **rule).layers
+    assert set(drift.again + drift.entering) == set(expected)
+    assert set(drift.leaving) == set(chosen.layers) - set(expected)
+
+
+@pytest.mark.parametrize("budget", [{"budget_bytes": 34_000}, {"budget_flops": 900_000}])
+def test_drift_within_a_budget(budget: dict[str, Any]) -> None:
+    model = resnet()
+    selection = select_layers(model, images(), include=r"block.*", **budget)
+    assert selection.layers
+    assert selection.budget is not None
+    same = selection.drift(images(), model)
+    assert (same.tau, same.again, same.leaving, same.entering) == (1.0, selection.layers, (), ())
+    new = images(seed=4)
+    expected = select_layers(model, new, include=r"block.*", **budget).layers
+    assert set(expected) != set(selection.layers)
+    before = state_of(model)
+    free = selection.drift(iter(new), model)
+    assert state_of(model) == before
+    with selection.applied(model):
+        held = state_of(model)
+        applied = selection.drift(new)
+        assert state_of(model) == held
+    for drift in (free, applied, selection.drift(new, model, train_batch=images()[0])):
+        assert set(drift.again + drift.entering) == set(expected)
+        assert set(drift.leaving) == set(selection.layers) - set(expected)
+
+
+def test_drift_of_layers_chosen_by_name_compares_scores_alone() -> None:
+    model = resnet()
+    scores = score_layers(model, images())
+    worst = [layer.name for layer in scores.ranked()[-2:]]
+    drift = scores.select_named(worst).drift(images(seed=7), model)
+    assert -1 <= drift.tau < 1
+    assert (drift.again, drift.leaving, drift.entering, drift.kept) == (tuple(worst), (), (), 1.0)
+    assert "the layers were chosen by name, so no layer leaves or enters" in str(drift)
+
+
+def test_drift_of_an_older_file_that_does_not_hold_its_patterns() -> None:
+    model = resnet()
+    scores = score_layers(model, images())
+
+    def older(selection: Selection) -> Selection:
+        data = json.loads(selection.to_json())
+        del data["include"], data["exclude"]
+        return Selection.from_json(json.dumps(data))
+
+    drift = older(scores.select(k=2, exclude=scores.ranked()[1].name)).drift(images(), model)
+    assert (drift.tau, drift.leaving, drift.entering) == (1.0, (), ())
+    assert "by which rule the layers were chosen is not known" in str(drift)
+    assert older(scores.select(k=2)).drift(images(), model).no_rule == ""
+    within = select_layers(model, images(), budget_bytes=45_000, exclude=scores.ranked()[1].name)
+    assert older(within).drift(images(), model).no_rule
 
 
 def longest(cloud: torch.Tensor, barcode: Barcode, module: nn.Module) -> float:

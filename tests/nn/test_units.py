@@ -171,3 +171,12 @@ def test_numbers_of_layers() -> None:
         scores.select(0.5, k=1)
     with pytest.raises(InvalidInputError, match=r"^unit: expected one of 'module', 'block'"):
         score_layers(mlp(6, 8, 3), vectors(6), unit="stage")  # type: ignore[arg-type]
+
+
+def test_a_parametrised_weight_is_not_computed_by_looking_at_it() -> None:
+    norm = nn.utils.parametrizations.spectral_norm(nn.Linear(8, 8))
+    model = nn.Sequential(nn.Linear(16, 8), norm, nn.Linear(8, 3)).train()
+    before = state_of(model)
+    scores = score_layers(model, vectors(16), unit="block")
+    assert state_of(model) == before
+    assert scores

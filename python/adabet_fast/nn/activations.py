@@ -163,7 +163,7 @@ def to_points(
     tensor = next((t for t in tensors_of(output) if t.is_floating_point() or t.is_complex()), None)
     if tensor is None:
         raise NotOnePointASample("returns no tensor of floating-point numbers")
-    if tensor.requires_grad:
+    if tensor.requires_grad or reduce is not None:  # whose callable may change the axes of what it is given
         tensor = tensor.detach()
     if tensor.is_nested or tensor.layout != torch.strided:
         raise NotOnePointASample("returns a nested or sparse tensor")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -273,7 +273,7 @@ def to_device(value: Any, device: torch.device | None) -> Any:
 
 
 def tensors_of(value: Any) -> Iterator[torch.Tensor]:
-    """Go through the tensors in nested tuples, lists and mappings, in order.
+    """Go through the tensors in nested tuples, lists, mappings and data classes, in order.
 
     >>> [t.shape for t in tensors_of((torch.zeros(2), {"a": [torch.zeros(3)]}, None))]
     [torch.Size([2]), torch.Size([3])]
@@ -286,6 +286,9 @@ def tensors_of(value: Any) -> Iterator[torch.Tensor]:
     elif isinstance(value, (tuple, list)):
         for entry in value:
             yield from tensors_of(entry)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for each in fields(value):
+            yield from tensors_of(getattr(value, each.name))
 
 
 def _device(model: nn.Module) -> torch.device:

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.utils import parametrize
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -49,7 +50,12 @@ def is_product(module: nn.Module) -> bool:
     >>> is_product(nn.Conv2d(1, 1, 1)), is_product(nn.Embedding(3, 2)), is_product(nn.PReLU())
     (True, False, False)
     """
-    weight = getattr(module, "weight", None)
+    if parametrize.is_parametrized(module, "weight"):  # its value is computed at each look, which may move buffers
+        originals = module.parametrizations["weight"]  # type: ignore[index]
+        weight = getattr(originals, "original", None)
+        weight = getattr(originals, "original0", None) if weight is None else weight
+    else:
+        weight = getattr(module, "weight", None)
     return isinstance(weight, torch.Tensor) and weight.ndim >= 2 and not isinstance(module, nn.Embedding)
 
 

@@ -96,7 +96,8 @@ class Cloud:
             self.parts.append(calls[0] if len(calls) == 1 else torch.cat(calls, dim=1))
             return True
         at = 0
-        for rows in calls:
+        while calls:  # each is gone before the next one is copied
+            rows = calls.pop(0)
             place = room[:, at : at + rows.shape[1]]
             if place.data_ptr() != rows.data_ptr():
                 place.copy_(rows)
@@ -114,6 +115,12 @@ class Cloud:
     def bytes_held(self) -> int:
         """Bytes of the points so far, those of the pass under way included."""
         return sum(rows.numel() * rows.element_size() for rows in [*self.parts, *self._calls])
+
+    @property
+    def bytes_to_copy(self) -> int:
+        """Bytes besides those that :meth:`end_batch` holds at a time: of one call, where several were not foreseen."""
+        sizes = [rows.numel() * rows.element_size() for rows in self._calls]
+        return max(sizes) if len(sizes) > 1 and not self.orders else 0
 
     def _room(self, n_samples: int, width: int, dtype: torch.dtype) -> torch.Tensor | None:
         """Return the block's rows for the next batch; None if what is to be kept does not fit in."""

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from adabet_fast.errors import InvalidInputError
-from adabet_fast.nn.guard import random_states_kept
+from adabet_fast.nn.guard import BufferState, random_states_kept
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,8 @@ def _tensors(state: Any) -> Iterator[torch.Tensor]:
 
 @contextmanager
 def _put_back(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    values = [(tensor, tensor.detach().clone()) for tensor in _own_tensors(model)]
+    buffers = BufferState(model)
+    values = [(parameter, parameter.detach().clone()) for parameter in model.parameters()]
     gradients = [(parameter, parameter.grad) for parameter in model.parameters()]
     others = [(p, p.grad) for group in optimizer.param_groups for p in group["params"]]
     state = {parameter: copy.deepcopy(entry) for parameter, entry in optimizer.state.items()}
@@ -173,8 +174,9 @@ def _put_back(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[No
         yield
     finally:
         with torch.no_grad():
-            for tensor, value in values:
-                tensor.copy_(value)
+            for parameter, value in values:
+                parameter.copy_(value)
+        buffers.restore()
         for parameter, gradient in gradients + others:
             parameter.grad = gradient
         optimizer.state.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from torch import nn
@@ -14,6 +14,9 @@ from adabet_fast.errors import InvalidInputError
 
 _RECORD = "_adabet_applied"
 """Attribute of a frozen model that keeps its requires_grad flags; plain data, so it copies and pickles with it."""
+
+_CHOICE = "_adabet_choice"
+"""Attribute of a frozen model that tells what is trained: parameters, and the channels of layers that are cut."""
 
 
 class StayInEval:
@@ -59,7 +62,13 @@ class StayInEval:
             part.training = flag
 
 
-def freeze(model: nn.Module, trained: Collection[str], *, hold_statistics: bool = True) -> None:
+def freeze(
+    model: nn.Module,
+    trained: Collection[str],
+    *,
+    hold_statistics: bool = True,
+    channels: Mapping[str, Collection[int]] | None = None,
+) -> None:
     """Turn gradients on for some parameters and off for all others.
 
     Parameters
@@ -72,6 +81,8 @@ def freeze(model: nn.Module, trained: Collection[str], *, hold_statistics: bool 
     hold_statistics
         Keep modules in eval mode whose state would move on though none of their parameters is trained: batch and
         instance normalisation with running statistics, and parametrisations such as spectral normalisation.
+    channels
+        The trained output channels of layers that the caller cuts; only noted here, for :func:`check_applied`.
 
     Raises
     ------
@@ -87,6 +98,7 @@ def freeze(model: nn.Module, trained: Collection[str], *, hold_statistics: bool 
     if unknown:
         raise InvalidInputError(f"model: has no parameter '{unknown[0]}'")
     vars(model)[_RECORD] = {name: parameter.requires_grad for name, parameter in named.items()}
+    vars(model)[_CHOICE] = _choice(trained, channels)
     for name, parameter in named.items():
         parameter.requires_grad_(name in trained)
     if hold_statistics:
@@ -115,11 +127,48 @@ def thaw(model: nn.Module) -> None:
         if isinstance(held, StayInEval):
             held.release(model.training)
     del vars(model)[_RECORD]
+    vars(model).pop(_CHOICE, None)  # models that were pickled by earlier versions have none
 
 
 def is_frozen(model: nn.Module) -> bool:
     """Tell whether a selection is applied to a model."""
     return _RECORD in vars(model)
+
+
+def check_applied(
+    model: nn.Module, trained: Collection[str], channels: Mapping[str, Collection[int]] | None = None
+) -> None:
+    """Raise if a model is frozen by a selection that trains something else.
+
+    Parameters
+    ----------
+    model
+        The network, frozen or not.
+    trained, channels
+        As in :func:`freeze`.
+
+    Raises
+    ------
+    InvalidInputError
+        If another selection is applied.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    >>> freeze(network, {"0.weight"})
+    >>> check_applied(network, {"0.weight"})
+    >>> check_applied(network, {"1.weight"})
+    Traceback (most recent call last):
+    adabet_fast.InvalidInputError: model: another selection is applied to it; undo that one first
+    """
+    applied = vars(model).get(_CHOICE)
+    if applied is not None and applied != _choice(trained, channels):
+        raise InvalidInputError("model: another selection is applied to it; undo that one first")
+
+
+def _choice(trained: Collection[str], channels: Mapping[str, Collection[int]] | None) -> tuple[Any, ...]:
+    return frozenset(trained), {name: tuple(indices) for name, indices in (channels or {}).items()}
 
 
 def moving_modules(model: nn.Module, is_trained: Callable[[nn.Parameter], bool]) -> Iterator[nn.Module]:

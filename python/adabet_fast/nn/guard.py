@@ -85,7 +85,8 @@ class BufferState:
             for module in model.modules()
             for name, buffer in module._buffers.items()
         ]
-        self._names = [(module, frozenset(module._buffers)) for module in model.modules()]
+        self._names = [(module, frozenset(module._buffers.keys())) for module in model.modules()]
+        self._leaves = {id(buffer) for _, _, buffer, _ in self._saved if buffer is not None and buffer.is_leaf}
 
     def changed(self) -> bool:
         """Tell whether any buffer is not what it was."""
@@ -101,12 +102,14 @@ class BufferState:
     def restore(self) -> None:
         """Put all of them back."""
         for module, known in self._names:
-            for name in [name for name in module._buffers if name not in known]:
+            for name in [name for name in module._buffers.keys() if name not in known]:  # noqa: SIM118 (of scripts too)
                 del module._buffers[name]
         for module, name, buffer, values in self._saved:
             module._buffers[name] = buffer
             if buffer is None or values is None:
                 continue
+            if buffer.grad_fn is not None and id(buffer) in self._leaves:
+                buffer.detach_()  # a pass with gradients changed it in place
             if buffer.shape != values.shape:
                 buffer.data = values.clone()
             elif not torch.equal(buffer, values):

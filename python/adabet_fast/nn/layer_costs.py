@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from adabet_fast.nn.batches import tensors_of
 from adabet_fast.nn.cost import strided_parts
 from adabet_fast.nn.fakes import on_fakes
-from adabet_fast.nn.guard import only_read, random_states_kept
+from adabet_fast.nn.guard import BufferState, only_read, random_states_kept
 from adabet_fast.nn.layers import Layer
 from adabet_fast.nn.trace import model_kept, set_modes
 
@@ -58,8 +58,8 @@ def measure_flops(model: nn.Module, layers: Iterable[Layer], run: Run) -> dict[s
             run(network)
         return {name: flops + meter.returned[name] for name, flops in meter.spent.items()}
 
-    with random_states_kept(), only_read(model):
-        return _fake_or_true(model, count)
+    with random_states_kept(), only_read(model) as buffers:
+        return _fake_or_true(model, count, buffers)
 
 
 def measure_saved_bytes(model: nn.Module, layers: Iterable[Layer], run: Run) -> dict[str, float]:
@@ -88,12 +88,13 @@ def measure_saved_bytes(model: nn.Module, layers: Iterable[Layer], run: Run) -> 
             run(network)
         return {name: float(sum(saved.get(name, {}).values())) for name in meter.spent}
 
-    with random_states_kept(), model_kept(model):
+    with random_states_kept(), model_kept(model) as buffers:
         names = [name for name, _ in model.named_parameters()]
         set_modes(model, names)
         try:
             return on_fakes(model, count, lambda _, parameter: parameter.is_floating_point())
         except Exception:  # what a model does with values is not to be foreseen: then it runs truly
+            buffers.restore()
             for parameter in model.parameters():
                 parameter.requires_grad_(parameter.is_floating_point())
             return count(model, [*model.parameters(), *model.buffers()])
@@ -165,10 +166,13 @@ class _Exclusive:
         return leave
 
 
-def _fake_or_true(model: nn.Module, count: Callable[[nn.Module], dict[str, float]]) -> dict[str, float]:
+def _fake_or_true(
+    model: nn.Module, count: Callable[[nn.Module], dict[str, float]], buffers: BufferState
+) -> dict[str, float]:
     try:
         return on_fakes(model, lambda network, _: count(network))
     except Exception:  # what a model does with values is not to be foreseen: then it runs truly
+        buffers.restore()
         return count(model)
 
 

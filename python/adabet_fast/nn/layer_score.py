@@ -116,7 +116,8 @@ class Settings:
     batch_sizes
         Samples of each forward pass.
     merged
-        Number of batches that were merged into one pass, which changes low bits of activations; None if run as given.
+        Batches of all ranks that were merged, into one pass on each, which changes low bits of activations; None if run
+        as given.
     seconds_forward, seconds_distances, seconds_homology
         Time of the forward passes with the copies of the activations, of the distances, and of H1.
     ranks

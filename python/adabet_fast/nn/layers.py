@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -31,7 +32,8 @@ class Layer:
     n_parameters
         Their elements, each parameter counted once.
     sample_axis
-        The axis of its output that counts samples if the module, or one around it, says so with ``batch_first=False``.
+        The axis of its output that counts samples if the module, or one around it, says so with ``batch_first=False``
+        (``nn.TransformerEncoderLayer`` and ``DecoderLayer`` by their attention).
     tied_to
         The earlier layer that owns every one of its parameters, or None.
     members
@@ -54,6 +56,18 @@ def label(name: str) -> str:
     ('layer1.0.conv1', '(model)')
     """
     return name or ROOT_LABEL
+
+
+class SharedParameter(NamedTuple):
+    """A parameter that is trained because one layer is, though another layer that holds it is not chosen."""
+
+    parameter: str
+    trained_with: str
+    also_in: str
+
+    def __str__(self) -> str:
+        used, also = label(self.trained_with), label(self.also_in)
+        return f"'{self.parameter}' is trained with '{used}' and is also part of '{also}', which is not chosen"
 
 
 def find_layers(model: nn.Module) -> list[Layer]:
@@ -157,13 +171,22 @@ def _cannot_be_called(module: nn.Module) -> bool:
 
 
 def _sample_axes(model: nn.Module) -> dict[str, int | None]:
-    """Map each module's name to the sample axis that the nearest ``batch_first`` attribute at or above it implies."""
+    """Map each module's name to the sample axis that the nearest ``batch_first`` at or above it implies."""
     axes: dict[str, int | None] = {}
     for name, module in model.named_modules():
         inherited = axes[name.rpartition(".")[0]] if name else None
-        batch_first = getattr(module, "batch_first", None)
+        batch_first = _batch_first(module)
         axes[name] = {True: 0, False: 1}[batch_first] if isinstance(batch_first, bool) else inherited
     return axes
+
+
+def _batch_first(module: nn.Module) -> object:
+    """Return what a module says about its axes; PyTorch's transformer layers say it by their attention alone."""
+    if isinstance(module, (nn.TransformerEncoder, nn.TransformerDecoder)) and len(module.layers):
+        return _batch_first(module.layers[0])  # as they read it themselves, for their last normalisation
+    if isinstance(module, (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)):
+        module = module.self_attn
+    return getattr(module, "batch_first", None)
 
 
 def check_model(model: object) -> nn.Module:

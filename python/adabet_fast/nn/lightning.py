@@ -14,7 +14,8 @@ except ImportError as error:  # pragma: no cover (said where it is imported)
     raise ImportError("adabet_fast.nn.lightning needs lightning: pip install lightning") from error
 
 from adabet_fast.errors import InvalidInputError
-from adabet_fast.nn.freeze import is_frozen
+from adabet_fast.nn.channels import restore_channels
+from adabet_fast.nn.freeze import is_frozen, thaw
 from adabet_fast.nn.select import select_layers
 from adabet_fast.nn.selection import Selection
 
@@ -113,7 +114,8 @@ class AdaBetFinetuning(BaseFinetuning):
             self.selection = Selection.from_json(saved)
             self.source = "checkpoint"
             if is_frozen(network):
-                self.selection.undo(network)
+                restore_channels(network)  # whichever selection it is
+                thaw(network)
         self.freeze_before_training(pl_module)
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:

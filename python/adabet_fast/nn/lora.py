@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
 
 from adabet_fast.errors import InvalidInputError
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
 SUPPORTED = ("Linear", "Embedding", "Conv1d", "Conv2d", "Conv3d", "Conv1D")
 """Module types that PEFT's LoRA wraps everywhere; ``Conv1D`` is the one of transformers (GPT-2)."""
+
+INSIDE_LORA = ("base_layer", "lora_dropout", "lora_A", "lora_B", "lora_embedding_A", "lora_embedding_B")
+"""Modules that PEFT puts into a layer with an adapter, which it finds by their names' ends like all others."""
 
 
 def target_modules(selection: Selection, model: nn.Module | None = None, *, always_train: bool = False) -> str:
@@ -32,7 +37,7 @@ def target_modules(selection: Selection, model: nn.Module | None = None, *, alwa
         groups are left out too, which take no LoRA of any rank.
     always_train
         Whether layers that are always trained (the head) get an adapter. Else they go to PEFT's ``modules_to_save``:
-        ``list(selection.always_train)``.
+        see :func:`modules_to_save`.
 
     Returns
     -------
@@ -74,3 +79,80 @@ def _takes_lora(selection: Selection, name: str, model: nn.Module | None) -> boo
     if not isinstance(module, known) and type(module).__name__ not in SUPPORTED:
         return False
     return getattr(module, "groups", 1) == 1
+
+
+def modules_to_save(selection: Selection, model: nn.Module | None = None) -> list[str]:
+    """Return the layers that are always trained (the head) as PEFT's ``modules_to_save``.
+
+    PEFT trains a full copy of every module whose name ends with one of these, with or without a dot before: ``"fc"``
+    also means ``"b.0.fc"`` and ``"my_fc"``. There is no way to tell it the whole name alone.
+
+    Parameters
+    ----------
+    selection
+        The choice.
+    model
+        The model; without it, modules are known by the names of its layers and parameters, which misses the second name
+        of a module that has two.
+
+    Returns
+    -------
+    list of str
+        Names that PEFT matches where they are meant and nowhere else; normalisations that belong to a layer
+        (``unit="block"``) are among them.
+
+    Raises
+    ------
+    InvalidInputError
+        If PEFT would train other modules too, or leave a chosen layer without its adapter, naming them.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from adabet_fast import score_layers
+    >>> _ = torch.manual_seed(0)
+    >>> network = nn.Sequential(nn.Linear(2, 8), nn.LayerNorm(8), nn.Linear(8, 8), nn.Linear(8, 3))
+    >>> scores = score_layers(network, [torch.randn(8, 2) for _ in range(5)])
+    >>> scores.select_named("0").modules_to_save(network)
+    ['3']
+    """
+    layers = dict.fromkeys(
+        name for layer in selection.always_train for name in (layer, *selection.scores[layer].members)
+    )
+    outermost = [name for name in layers if not any(_is_inside(name, other) for other in layers)]
+    modules = _modules_with_values(selection, None if model is None else check_model(model))
+    adapters = [f"{layer}.{part}" for layer in selection.layers for part in INSIDE_LORA]
+    for name in outermost:
+        hit = [other for other in [*modules, *adapters] if other.endswith(name) and other not in layers]
+        inside = [each.name for each in selection.scores if _is_inside(each.name, name) and each.name not in layers]
+        # PEFT gives no adapter to what this expression matches, in which a dot is any character.
+        lost = [layer for layer in selection.layers if re.match(rf"(^|.*\.){name}($|\..*)", layer)]
+        others = list(dict.fromkeys([*hit, *inside, *lost]))
+        if others:
+            raise InvalidInputError(
+                f"modules_to_save: PEFT matches names by their ends, with all that is inside, so '{label(name)}' "
+                f"would also mean {', '.join(repr(label(other)) for other in others)}. Give it an adapter instead "
+                "(target_modules(always_train=True)), or choose with another always_train="
+            )
+    return outermost
+
+
+def _is_inside(name: str, outer: str) -> bool:
+    return name != outer and (not outer or name.startswith(f"{outer}."))
+
+
+def _modules_with_values(selection: Selection, model: nn.Module | None) -> list[str]:
+    """Name the modules that hold parameters or buffers: a copy of another one changes nothing."""
+    if model is not None:
+        named = model.named_modules(remove_duplicate=False)
+        return [name for name, module in named if name and (_any(module.parameters()) or _any(module.buffers()))]
+    found: dict[str, None] = {}
+    owners = [name.rpartition(".")[0] for name in selection.scores.fingerprint.parameters]
+    for owner in [*(layer.name for layer in selection.scores), *owners]:
+        parts = owner.split(".")
+        found.update((".".join(parts[:n]), None) for n in range(1, len(parts) + 1) if owner)
+    return list(found)
+
+
+def _any(values: Iterator[torch.Tensor]) -> bool:
+    return next(values, None) is not None

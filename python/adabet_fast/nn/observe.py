@@ -134,7 +134,12 @@ class _Observer:
             )
         # Whether it is called several times is the same on all ranks, or the judge has put it aside.
         if again:
-            self._rounds([again])
+            needs = [self._need(name, self.first.bytes_a_sample(name), self.first) for name in again]
+            file_bytes = sum(self._file_bytes(self.first, name) for name in again)
+            way, groups = self._choose("groups" if self.plan.way == "hook" else "auto", needs, 0, file_bytes)
+            if way == "spill":
+                self._spilled(again, file_bytes)
+            self._rounds(groups)
 
     def _measure_at_once(self, layer: Layer, points: Points, n_samples: int, watch: Watch) -> None:
         try:
@@ -147,7 +152,6 @@ class _Observer:
     def _kept(self) -> None:
         """Keep what fits in the first round; the rest in further rounds, or all of it in a file."""
         room = Room(-1 if self.plan.way == "spill" else self.plan.capacity)
-        needs: dict[str, Need] = {}
         closed = False
 
         def fits(layer: Layer, points: Points, call: int) -> bool:
@@ -155,7 +159,8 @@ class _Observer:
             if (closed and call == 0) or (call and layer.name not in self.clouds):
                 return False
             size = points.values[0].numel() * points.dtype.itemsize
-            if not room.takes(self._need(layer.name, size)):
+            # With the second call it is known that they will be put side by side, one after another.
+            if not room.takes(self._need(layer.name, 2 * size if call == 1 else size)):
                 closed = True
                 self._forget(layer.name)
                 return False
@@ -179,16 +184,7 @@ class _Observer:
         groups: list[list[str]] = []
         way: MemoryWay = "groups"
         if rest:
-            told = self.ranks.gather((free_on_disk(), file_bytes))
-            way, groups = choose_way(
-                self.plan.way,
-                rest,
-                bool(kept),
-                self.plan.capacity,
-                self.plan.budget,
-                max(its for _, its in told),
-                min(free for free, _ in told) // self.ranks.size,  # they may share one disk
-            )
+            way, groups = self._choose(self.plan.way, rest, bool(kept), file_bytes)
         if way == "spill":
             for name in kept:
                 self._forget(name)
@@ -202,6 +198,18 @@ class _Observer:
         self._judge()
         self._finish_pooled(kept)
         self._rounds(groups)
+
+    def _choose(self, way: MemoryWay, rest: list[Need], kept: int, file: int) -> tuple[MemoryWay, list[list[str]]]:
+        told = self.ranks.gather((free_on_disk(), file))
+        return choose_way(
+            way,
+            rest,
+            kept,
+            self.plan.capacity,
+            self.plan.budget,
+            max(its for _, its in told),
+            min(free for free, _ in told) // self.ranks.size,  # they may share one disk
+        )
 
     def _spilled(self, names: list[str], file_bytes: int) -> None:
         with self.ranks.together():
@@ -283,7 +291,11 @@ class _Observer:
     def _keep(self, layer: Layer, points: Points, watch: Watch, allocate: Allocate) -> bool:
         name = layer.name
         if name not in self.clouds:
-            self.clouds[name] = Cloud(sum(self.sizes) if self.plan.pooled else len(points.values), allocate)
+            # Where a pass has told of all calls, they are put side by side at once, without copies of their own.
+            calls = self.passes[0].calls.get(name, ()) if self.passes else ()
+            orders = tuple(sight.order for sight in calls)
+            n_samples = sum(self.sizes) if self.plan.pooled else len(points.values)
+            self.clouds[name] = Cloud(n_samples, allocate, orders=orders)
         before = self.clouds[name].bytes_held
         rows = self.clouds[name].add_call(points)
         if allocate == in_memory:
@@ -295,8 +307,13 @@ class _Observer:
     def _end_batch(self, names: Collection[str], file: SpillFile | None = None) -> None:
         for name in names:
             cloud = self.clouds.get(name)
-            if cloud is not None and cloud.end_batch() and file is not None:
+            if cloud is None:
+                continue
+            copied = cloud.bytes_to_copy
+            self.meter.hold(copied)
+            if cloud.end_batch() and file is not None:
                 file.give_back(cloud.parts[-1])
+            self.meter.drop(copied)
 
     def _finish_batch(self, names: Collection[str], index: int) -> None:
         """Measure what one batch showed, each batch being a cloud of its own."""
@@ -362,13 +379,9 @@ class _Observer:
         return Need(name, bytes_a_sample * max(totals), bytes_a_sample * gathered, last)
 
     def _file_bytes(self, trace: Sightings, name: str) -> int:
-        sights = trace.calls[name]
         n_samples = sum(self.sizes) if self.plan.pooled else max(self.sizes) * len(self.sizes)
-        itemsize = max(sight.itemsize for sight in sights)
-        # A layer that is called several times first gets a block for one call.
-        blocks = [trace.width(name)] + ([sights[0].order.width] if len(sights) > 1 else [])
-        rounds = 1 if self.plan.pooled else len(self.sizes)
-        return sum(spilled_bytes(n_samples, width, itemsize) for width in blocks) * rounds
+        itemsize = max(sight.itemsize for sight in trace.calls[name])
+        return spilled_bytes(n_samples, trace.width(name), itemsize) * (1 if self.plan.pooled else len(self.sizes))
 
 
 def _measuring(observer: _Observer, watch: Watch, n_samples: int) -> Take:

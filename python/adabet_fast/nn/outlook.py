@@ -12,7 +12,7 @@ from adabet_fast.nn.batches import Forward
 from adabet_fast.nn.channels import ChannelForm
 from adabet_fast.nn.cost import TrainingCost, training_cost
 from adabet_fast.nn.fingerprint import Fingerprint
-from adabet_fast.nn.freeze import is_frozen
+from adabet_fast.nn.freeze import check_applied, is_frozen
 from adabet_fast.nn.layers import check_model
 from adabet_fast.nn.stability import Drift, drift_between
 from adabet_fast.nn.trace import OptimizerFactory, Step, loss_of, model_kept
@@ -32,6 +32,7 @@ def cost_of(
 ) -> TrainingCost:
     """Run one training step with a selection and take it back; see :meth:`Selection.cost`."""
     network = check_model(model)
+    check_applied(network, selection.trained_parameters, selection.trained_channels)
     with ExitStack() as undo:
         undo.enter_context(model_kept(network))
         if not is_frozen(network):

@@ -187,11 +187,13 @@ class LayerScores(Shown, Sequence[LayerScore]):
         ResNet50), and one true forward pass to confirm; models whose course depends on values are run truly each time.
         """
         from adabet_fast.nn.choice import Wish, choose  # choices know scores, not the other way round
+        from adabet_fast.nn.stability import as_recorded
         from adabet_fast.nn.trace import StepTracer
 
         wish = Wish(rho, k, budget_bytes, budget_flops, rounding, include, exclude)
         trace = None if batch is None else lambda network: StepTracer(network, batch, step=step, forward=forward)
-        return choose(self, wish, always_train, model, trace, optimizer)
+        made = choose(self, wish, always_train, model, trace, optimizer)
+        return replace(made, include=as_recorded(include), exclude=as_recorded(exclude))
 
     def select_named(
         self, layers: str | Sequence[str], *, always_train: str | Sequence[str] | None = "auto"
@@ -235,11 +237,10 @@ class LayerScores(Shown, Sequence[LayerScore]):
         how = self.settings
         sizes = how.batch_sizes
         same = f"{len(sizes)} x {sizes[0]}" if len(set(sizes)) == 1 else " + ".join(map(str, sizes))
-        merged = (
-            ""
-            if how.merged is None
-            else f", {how.merged} batches merged into one, which changes low bits of the activations"
-        )
+        merged = ""
+        if how.merged is not None:
+            once = "one on each rank" if how.ranks > 1 else "one"
+            merged = f", {how.merged} batches merged into {once}, which changes low bits of the activations"
         pooling = "one cloud" if how.pooling == "pool" else "b1 of each batch summed"
         head = ", ".join(map(label, self.head))
         return "\n".join(

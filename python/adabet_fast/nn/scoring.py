@@ -203,6 +203,7 @@ def score_layers(
             budget = activation_budget(max_memory)
         check_same_model(network, group)
         all_sizes, budgets = group.gather(sizes), group.gather(budget)
+        merged = sum(count or 0 for count in group.gather(merged)) or None  # of all ranks, as the sizes are
         plan = plan_memory(pooling == "pool", memory_way, min(budgets), all_sizes, dtype)
         engine = Engine(dtype, backend, n_threads, plan.budget)
         measures: list[Measure[Any]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
@@ -10,14 +11,17 @@ from torch import nn
 
 from adabet_fast.nn.activations import Reduce
 from adabet_fast.nn.batches import Forward, take_batches
+from adabet_fast.nn.budget import StepCost, default_optimizer, fill, fits_truly
 from adabet_fast.nn.criteria import Normalize, Pooling, ScoreFunction, ScoreName, Unit
+from adabet_fast.nn.freeze import is_frozen
 from adabet_fast.nn.guard import random_states_kept
 from adabet_fast.nn.memory import MemoryWay
+from adabet_fast.nn.outlook import drift_of
 from adabet_fast.nn.ranks import Ranks, RanksChoice, find_ranks
 from adabet_fast.nn.scoring import score_layers
 from adabet_fast.nn.selection import Rounding, Selection
-from adabet_fast.nn.stability import Resamples
-from adabet_fast.nn.trace import OptimizerFactory, Step
+from adabet_fast.nn.stability import Drift, Resamples, cut_again
+from adabet_fast.nn.trace import OptimizerFactory, Step, StepTracer
 
 
 def select_layers(
@@ -185,3 +189,74 @@ def select_layers(
         dtype=dtype,
         n_threads=n_threads,
     )
+
+
+def drift_by_rule(
+    selection: Selection,
+    model: nn.Module,
+    new_batches: Iterable[Any],
+    *,
+    train_batch: Any = None,
+    step: Step | None = None,
+    optimizer: OptimizerFactory | None = None,
+    **how: Any,
+) -> Drift:
+    """Score a selection's layers on new data and cut by its own rule; see :meth:`Selection.drift`."""
+    if selection.budget is not None and train_batch is None:
+        with random_states_kept():  # they are used more than once
+            new_batches = take_batches(new_batches, how.pop("n_batches", None))
+        train_batch = new_batches[0]
+    found = drift_of(selection, model, new_batches, how)
+    return cut_again(selection, found, budget_filler(selection, model, train_batch, step, optimizer, how))
+
+
+def budget_filler(
+    selection: Selection,
+    model: nn.Module,
+    batch: Any,
+    step: Step | None,
+    optimizer: OptimizerFactory | None,
+    how: dict[str, Any],
+) -> Callable[[list[str]], tuple[str, ...]]:
+    """Return the function that fills a selection's budget with layers in another order, on all ranks as on the first.
+
+    Parameters
+    ----------
+    selection
+        A choice within a budget.
+    model
+        The network; if a selection is applied to it, a copy without is traced, since its channels may be cut.
+    batch, step, optimizer
+        As in :func:`select_layers`.
+    how
+        What the layers are scored with: its ``forward`` and ``ranks``.
+    """
+
+    def filled(candidates: list[str]) -> tuple[str, ...]:
+        budget, scores = selection.budget, selection.scores
+        if budget is None:
+            return selection.layers
+        group = find_ranks(how.get("ranks", "all"))
+        try:
+            with group.together():
+                network = model
+                if is_frozen(model):
+                    network = copy.deepcopy(model)
+                    selection.undo(network)
+                tracer = StepTracer(network, batch, step=step, forward=how.get("forward"))
+                cost = StepCost(network, tracer, budget.kind, optimizer or default_optimizer)
+                while True:
+                    chosen, used = fill(
+                        cost, budget.limit, candidates, selection.always_train, lambda name: scores[name].parameters
+                    )
+                    trained = {
+                        name for layer in {*chosen, *selection.always_train} for name in scores[layer].parameters
+                    }
+                    if fits_truly(cost, frozenset(trained), used):
+                        break
+            agreed: tuple[str, ...] = group.gather(chosen)[0]
+        finally:
+            group.close()
+        return agreed
+
+    return filled

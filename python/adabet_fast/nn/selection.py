@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from os import PathLike
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from torch import nn
 
@@ -17,29 +17,19 @@ from adabet_fast.nn.channels import ChannelChoice, ChannelForm, cut_channels, re
 from adabet_fast.nn.cost import TrainingCost
 from adabet_fast.nn.criteria import check_choice
 from adabet_fast.nn.files import read_json, write_json
-from adabet_fast.nn.freeze import freeze, is_frozen, thaw
+from adabet_fast.nn.freeze import check_applied, freeze, is_frozen, thaw
+from adabet_fast.nn.layers import SharedParameter as SharedParameter
 from adabet_fast.nn.layers import check_model, label
-from adabet_fast.nn.outlook import cost_of, drift_of
+from adabet_fast.nn.outlook import cost_of
 from adabet_fast.nn.parameters import format_trainable_parameters
+from adabet_fast.nn.patterns import Patterns
 from adabet_fast.nn.pictures import Shown
 from adabet_fast.nn.scores import LayerScores
-from adabet_fast.nn.stability import Drift
+from adabet_fast.nn.stability import Drift, as_recorded
 from adabet_fast.nn.table import format_bytes
 from adabet_fast.nn.trace import OptimizerFactory, Step
 
 Rounding: TypeAlias = Literal["ceil", "floor", "round"]
-
-
-class SharedParameter(NamedTuple):
-    """A parameter that is trained because one layer is, though another layer that holds it is not chosen."""
-
-    parameter: str
-    trained_with: str
-    also_in: str
-
-    def __str__(self) -> str:
-        used, also = label(self.trained_with), label(self.also_in)
-        return f"'{self.parameter}' is trained with '{used}' and is also part of '{also}', which is not chosen"
 
 
 @dataclass(frozen=True)
@@ -67,6 +57,8 @@ class Selection(Shown):
         The budget that was kept to and what the selection costs, or None.
     channels
         For each chosen layer of which only some output channels are trained, which; see :meth:`with_channels`.
+    include, exclude
+        Which layers could be chosen, as given to :meth:`LayerScores.select`; a list is kept as a tuple.
 
     Examples
     --------
@@ -93,18 +85,24 @@ class Selection(Shown):
     k: int | None = None
     budget: Budget | None = None
     channels: Mapping[str, ChannelChoice] = field(default_factory=dict)
+    include: Patterns = None
+    exclude: Patterns = None
     _applied: list[weakref.ref[nn.Module]] = field(default_factory=list, init=False, compare=False, repr=False)
 
     @property
     def trained_layers(self) -> tuple[str, ...]:
         """Names of all layers that are trained, in the order of the network."""
-        names = {*self.layers, *self.always_train}
-        return tuple(layer.name for layer in self.scores if layer.name in names)
+        return tuple(layer.name for layer in self.scores if layer.name in {*self.layers, *self.always_train})
 
     @property
     def trained_parameters(self) -> tuple[str, ...]:
         """Names of all parameters that are trained, as ``model.named_parameters()`` gives them."""
         return tuple(dict.fromkeys(name for layer in self.trained_layers for name in self.scores[layer].parameters))
+
+    @property
+    def trained_channels(self) -> dict[str, tuple[int, ...]]:
+        """The output channels that are trained of each layer that is cut."""
+        return {name: choice.trained for name, choice in self.channels.items()}
 
     @property
     def n_trainable(self) -> int:
@@ -174,7 +172,7 @@ class Selection(Shown):
         network = check_model(model)
         self.scores.fingerprint.check(network, "this selection")
         check_choice("channels", channels, ChannelForm)
-        freeze(network, frozenset(self.trained_parameters), hold_statistics=hold_statistics)
+        freeze(network, self.trained_parameters, hold_statistics=hold_statistics, channels=self.trained_channels)
         if self.channels:
             cut_channels(network, self.channels, channels)
         self._applied.append(weakref.ref(network))
@@ -194,8 +192,11 @@ class Selection(Shown):
         ------
         RuntimeError
             If no selection is applied.
+        InvalidInputError
+            If another selection is applied.
         """
         network = self._network(model, "undo")
+        check_applied(network, self.trained_parameters, self.trained_channels)
         restore_channels(network)
         thaw(network)
         self._applied[:] = [ref for ref in self._applied if ref() not in (None, network)]
@@ -274,7 +275,7 @@ class Selection(Shown):
         return cost_of(self, model, batch, optimizer, step, forward, channels)
 
     def drift(self, new_batches: Iterable[Any], model: nn.Module | None = None, **how: Any) -> Drift:
-        """Score the layers on new data, and tell whether the same ones would be chosen.
+        """Score the layers on new data, and tell whether the same ones would be chosen by the same rule.
 
         Parameters
         ----------
@@ -285,14 +286,18 @@ class Selection(Shown):
             weights shows too.
         **how
             What :func:`adabet_fast.nn.score_layers` was given beside the score and its divisor; a callable score or
-            divisor has to be given again.
+            divisor has to be given again. For a choice within a budget also ``train_batch``, ``step`` and
+            ``optimizer`` as in :func:`adabet_fast.nn.select_layers`, if they were given there.
 
         Returns
         -------
         Drift
-            Kendall tau between old and new scores, which chosen layers would stay, leave and enter.
+            Kendall tau between old and new scores, which chosen layers would stay, leave and enter. Of layers that
+            were chosen by name (:meth:`LayerScores.select_named`) only the scores are compared.
         """
-        return drift_of(self, self._network(model, "measure"), new_batches, how)
+        from adabet_fast.nn.select import drift_by_rule  # which makes selections
+
+        return drift_by_rule(self, self._network(model, "measure"), new_batches, **how)
 
     def _network(self, model: nn.Module | None, what: str) -> nn.Module:
         if model is not None:
@@ -307,6 +312,12 @@ class Selection(Shown):
         from adabet_fast.nn.lora import target_modules
 
         return target_modules(self, model, always_train=always_train)
+
+    def modules_to_save(self, model: nn.Module | None = None) -> list[str]:
+        """Return the layers always trained as PEFT's ``modules_to_save``; see :mod:`adabet_fast.nn.lora`."""
+        from adabet_fast.nn.lora import modules_to_save
+
+        return modules_to_save(self, model)
 
     def print_trainable_parameters(self) -> None:
         """Print what is trained, in the format of PEFT."""
@@ -356,6 +367,8 @@ class Selection(Shown):
             "k": self.k,
             "budget": None if self.budget is None else self.budget.to_dict(),
             "channels": {name: choice.to_dict() for name, choice in self.channels.items()},
+            "include": self.include,
+            "exclude": self.exclude,
             "scores": self.scores.to_dict(),
         }
         return write_json("Selection", data, path)
@@ -381,6 +394,7 @@ class Selection(Shown):
                 data.get("k"),
                 None if budget is None else Budget.from_dict(budget),
                 {name: ChannelChoice.from_dict(choice) for name, choice in channels.items()},
+                *(as_recorded(data.get(key)) for key in ("include", "exclude")),
             )
 
         return read_json("Selection", source, make)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -18,10 +18,12 @@ from adabet_fast.homology import betti1_batch
 from adabet_fast.nn._measure import PooledCloud
 from adabet_fast.nn.bars import Bars, BarSums
 from adabet_fast.nn.layers import label
+from adabet_fast.nn.patterns import Patterns, kept
 
 if TYPE_CHECKING:
     from adabet_fast.nn.layers import Layer
     from adabet_fast.nn.scores import LayerScores
+    from adabet_fast.nn.selection import Selection
 
 Resamples: TypeAlias = Literal["batches"] | int
 UNSTABLE = 0.5
@@ -252,6 +254,8 @@ class Drift:
         Chosen layers that would not, and layers that would take their place.
     scores
         The scores on the new data.
+    no_rule
+        Why only scores are compared, and no layer leaves or enters: the layers were chosen by name; or empty.
     """
 
     tau: float
@@ -259,6 +263,7 @@ class Drift:
     leaving: tuple[str, ...]
     entering: tuple[str, ...]
     scores: LayerScores
+    no_rule: str = ""
 
     @property
     def kept(self) -> float:
@@ -266,12 +271,14 @@ class Drift:
         return len(self.again) / max(1, len(self.again) + len(self.leaving))
 
     def __str__(self) -> str:
-        lines = [
-            f"Kendall tau {self.tau:.2f} between old and new scores; {len(self.again)} of "
-            f"{len(self.again) + len(self.leaving)} chosen layers would be chosen again"
-        ]
+        tau = f"Kendall tau {self.tau:.2f} between old and new scores"
+        if self.no_rule:
+            return f"{tau}; {self.no_rule}, so no layer leaves or enters"
+        n_chosen = len(self.again) + len(self.leaving)
+        lines = [f"{tau}; {len(self.again)} of {n_chosen} chosen layers would be chosen again"]
         if self.leaving:
             lines.append(f"would leave: {', '.join(map(label, self.leaving))}")
+        if self.entering:
             lines.append(f"would enter: {', '.join(map(label, self.entering))}")
         return "\n".join(lines)
 
@@ -304,3 +311,68 @@ def drift_between(old: LayerScores, new: LayerScores, chosen: Sequence[str], can
         entering=tuple(name for name in best if name not in chosen),
         scores=new,
     )
+
+
+def cut_again(selection: Selection, found: Drift, fill: Callable[[list[str]], tuple[str, ...]]) -> Drift:
+    """Cut the new scores by the rule that the selection was made by.
+
+    Parameters
+    ----------
+    selection
+        The choice.
+    found
+        The comparison of its scores with the new ones.
+    fill
+        Chooses within the selection's budget, from candidates in the order of their new scores.
+
+    Returns
+    -------
+    Drift
+        With ``no_rule`` for layers chosen by name, and where the rule that is known does not give the selection from
+        its own scores: older files hold no ``include`` and ``exclude``.
+    """
+    before, after = _candidates(selection, selection.scores), _candidates(selection, found.scores)
+    if selection.rho is None and selection.k is None and selection.budget is None:
+        why = "the layers were chosen by name"
+    elif not _follows(selection, before):
+        why = "by which rule the layers were chosen is not known"
+    else:
+        why = ""
+    if why:
+        return replace(found, again=selection.layers, leaving=(), entering=(), no_rule=why)
+    if before == after:
+        best = selection.layers  # what a step costs does not follow from the scores
+    else:
+        best = tuple(after[: _count(selection, after)]) if selection.budget is None else fill(after)
+    return replace(
+        found,
+        again=tuple(name for name in selection.layers if name in best),
+        leaving=tuple(name for name in selection.layers if name not in best),
+        entering=tuple(name for name in best if name not in selection.layers),
+    )
+
+
+def as_recorded(patterns: Patterns) -> Patterns:
+    """Return patterns as a selection keeps them: a list as a tuple, so that it equals what is read from a file."""
+    return patterns if patterns is None or isinstance(patterns, str) else tuple(patterns)
+
+
+def _candidates(selection: Selection, scores: LayerScores) -> list[str]:
+    names = [layer.name for layer in scores.ranked() if layer.name not in selection.always_train]
+    return kept(names, selection.include, selection.exclude)
+
+
+def _count(selection: Selection, candidates: Sequence[str]) -> int:
+    from adabet_fast.nn.choice import count_layers  # choices know selections, and those know drift
+
+    if selection.k is not None:
+        return selection.k
+    return count_layers(selection.rho or 0.0, len(candidates), selection.rounding or "ceil")
+
+
+def _follows(selection: Selection, candidates: Sequence[str]) -> bool:
+    """Whether the rule gives the selection; of a budget, whether each better layer was chosen or did not fit."""
+    if selection.budget is None:
+        return selection.layers == tuple(candidates[: _count(selection, candidates)])
+    named = {*selection.layers, *selection.budget.skipped}
+    return set(candidates[: len(named)]) == named

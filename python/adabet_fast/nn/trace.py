@@ -16,7 +16,7 @@ from adabet_fast.nn.batches import Forward, prepare, tensors_of, to_device
 from adabet_fast.nn.cost import saved_storages, strided_parts, take_step
 from adabet_fast.nn.fakes import on_fakes
 from adabet_fast.nn.freeze import moving_modules
-from adabet_fast.nn.guard import random_states_kept
+from adabet_fast.nn.guard import BufferState, random_states_kept
 
 Step: TypeAlias = Callable[[nn.Module, Any], torch.Tensor]
 """Takes the model and a batch, its tensors on the model's device, and returns the loss."""
@@ -92,14 +92,22 @@ class StepTracer:
         Returns
         -------
         StepTrace
+
+        Raises
+        ------
+        InvalidInputError
+            If operations are to be counted and the model uses reentrant checkpointing.
         """
-        with random_states_kept(), model_kept(self.model), torch.enable_grad():
+        with random_states_kept(), model_kept(self.model) as buffers, torch.enable_grad():
             set_modes(self.model, trained)
             if self.fake:
                 try:
                     return on_fakes(self.model, lambda model, own: _trace(self.loss, model, own, flops), trained)
+                except InvalidInputError:
+                    raise
                 except Exception:  # what a model does with values is not to be foreseen: then it runs truly
                     self.fake = False
+                    buffers.restore()
             for name, parameter in self.model.named_parameters():
                 parameter.requires_grad_(name in trained)
             return _trace(self.loss, self.model, [*self.model.parameters(), *self.model.buffers()], flops)
@@ -139,13 +147,43 @@ def loss_of(
 def _trace(loss: Loss, model: nn.Module, own: list[torch.Tensor], flops: bool) -> StepTrace:
     trained = [tensor for tensor in own if tensor.requires_grad]
     counter = FlopCounterMode(display=False)
+    if hasattr(counter, "mod_tracker"):  # since torch 2.4
+        counter.mod_tracker = _NoModules()  # type: ignore[assignment]
     with saved_storages(own) as saved, ExitStack() as counting:
         if flops:
             counting.enter_context(counter)
         value = loss(model)
         if flops and trained and value.requires_grad:
-            torch.autograd.grad(value, trained, allow_unused=True)
+            _run_backward(value, trained)
     return StepTrace(sum(saved.values()), int(counter.get_total_flops()) if flops else 0)
+
+
+class _NoModules:
+    """Stands in for the flop counter's tracker of modules, of which only the total is asked for.
+
+    The tracker hooks the inputs of every module, which fails in ``autograd.grad`` where an input is a parameter.
+    """
+
+    parents = frozenset(("Global",))
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def _run_backward(value: torch.Tensor, trained: list[torch.Tensor]) -> None:
+    """Compute gradients and drop them. Not by ``backward``: no tensor's gradient and no optimizer may be touched."""
+    try:
+        torch.autograd.grad(value, trained, allow_unused=True)
+    except RuntimeError as error:
+        if "heckpoint" in str(error) and ".grad()" in str(error):
+            raise InvalidInputError(
+                "model: uses reentrant activation checkpointing, whose operations cannot be counted since it does not "
+                "work with torch.autograd.grad; checkpoint with use_reentrant=False, or give a budget in bytes"
+            ) from error
+        raise
 
 
 def set_modes(model: nn.Module, trained: Collection[str]) -> None:
@@ -159,20 +197,20 @@ def set_modes(model: nn.Module, trained: Collection[str]) -> None:
 
 
 @contextmanager
-def model_kept(model: nn.Module) -> Iterator[None]:
-    """Put modes, buffers, requires_grad flags and gradients back after the body."""
+def model_kept(model: nn.Module) -> Iterator[BufferState]:
+    """Put modes, buffers (also reassigned ones), requires_grad flags and gradients back after the body.
+
+    Yields what puts the buffers back at once, for a pass that is run again.
+    """
     modes = [(module, module.training) for module in model.modules()]
-    buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
+    buffers = BufferState(model)
     flags = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
     try:
-        yield
+        yield buffers
     finally:
         for module, mode in modes:
             module.training = mode
-        with torch.no_grad():
-            for buffer, value in buffers:
-                if not torch.equal(buffer, value):
-                    buffer.copy_(value)
+        buffers.restore()
         for parameter, flag, gradient in flags:
             parameter.requires_grad_(flag)
             parameter.grad = gradient

@@ -108,7 +108,9 @@ def choose_way(
         If neither fits, saying what each would take.
     """
     groups = in_groups(needs, capacity)
-    fits_disk = file_bytes <= free
+    widest = max(needs, key=lambda need: need.gathered)
+    fits_gathered = widest.gathered <= capacity  # which is no part of the file
+    fits_disk = file_bytes <= free and fits_gathered
     if way == "spill" and fits_disk:
         return "spill", []
     if way in ("auto", "groups") and groups is not None:
@@ -121,6 +123,12 @@ def choose_way(
     needed = largest.kept + largest.gathered + budget - capacity
     told = f"the activations of layer '{label(largest.name)}' alone with the distances need {needed} bytes"
     on_disk = f"a file of {file_bytes} bytes does not fit on the disk, which has {free} free"
+    if not fits_gathered:
+        needed = widest.gathered + budget - capacity
+        on_disk = (
+            f"the activations of layer '{label(widest.name)}' of all ranks, gathered at one, with the distances need "
+            f"{needed} bytes"
+        )
     reason = {"groups": told, "spill": on_disk}.get(way, f"{told}, and {on_disk}")
     raise refusal(f"max_memory: {budget} bytes ({in_units(budget)}) do not do: {reason}", budget, needed)
 
