@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import UserDict, namedtuple
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -159,6 +159,7 @@ def test_batches_are_not_changed() -> None:
 class Answer:
     logits: torch.Tensor
     loss: float | None = None
+    unset: torch.Tensor = field(init=False)
 
 
 class Answering(nn.Linear):

@@ -354,3 +354,25 @@ def test_another_selection_that_is_applied_is_told_apart() -> None:
     thaw(model)
     check_applied(model, {"2.weight"})
     assert state_of(model) == before
+
+
+def test_a_buffer_that_is_a_view_is_put_back() -> None:
+    class Averaging(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(8, 8)
+            self.ema: torch.Tensor
+            self.register_buffer("ema", torch.zeros(8).unsqueeze(0))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = super().forward(x)
+            if self.training:
+                self.ema.mul_(0.9).add_(y.mean(0, keepdim=True))
+            return y
+
+    torch.manual_seed(0)
+    model = nn.Sequential(Averaging(), nn.Linear(8, 3))
+    selection = score_layers(model, vectors(8)).select(k=1)
+    assert selection.cost(model, vectors(8)[0]).total_bytes > 0
+    assert not model[0].ema.any()
+    assert not model[0].ema.requires_grad
+    assert all(parameter.requires_grad for parameter in model.parameters())

@@ -97,3 +97,50 @@ def test_a_gathered_cloud_that_does_not_fit_is_refused() -> None:
         with pytest.raises(MemoryBudgetError, match=r"'b' of all ranks, gathered .* need 1001 bytes") as e:
             choose_way(way, needs, 0, 599, 1000, 10**6, 10**9)
         assert e.value.needed == 1001
+
+
+class Uneven(nn.Module):
+    """One layer called on a wide and on a narrow tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(4, 6000)
+        self.act = nn.PReLU()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        wide = self.act(self.first(x))
+        return wide.sum(1, keepdim=True) + self.act(x)
+
+
+def test_calls_of_uneven_width_stay_within_the_budget() -> None:
+    torch.manual_seed(0)
+    model, (x,) = Uneven(), vectors(4, 1, 48)
+    batches = [x[:40], x[40:]]
+    free = score_layers(model, batches)
+    for budget in (1_300_000, 1_500_000, 2_000_000, 2_400_000, 3_000_000, 4_500_000):
+        scores = score_layers(model, batches, max_memory=budget)
+        assert told(scores) == told(free)
+        assert use_of(scores).peak_bytes <= budget, budget
+
+
+def test_rows_that_found_no_room_in_the_file_are_left_where_they_are() -> None:
+    class Mixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.act = nn.PReLU()
+            self.last = nn.Linear(4, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            nn.functional.prelu(x, self.act.weight)
+            return self.last(self.act(x) + self.act_in_double(x))
+
+        def act_in_double(self, x: torch.Tensor) -> torch.Tensor:
+            self.act.double()
+            y = self.act(x.double())
+            self.act.float()
+            return y.float()
+
+    torch.manual_seed(0)
+    model = Mixed()
+    expected = score_layers(model, vectors(4), memory_way="groups")
+    assert told(score_layers(model, vectors(4), memory_way="spill")) == told(expected)

@@ -288,7 +288,7 @@ def tensors_of(value: Any) -> Iterator[torch.Tensor]:
             yield from tensors_of(entry)
     elif is_dataclass(value) and not isinstance(value, type):
         for each in fields(value):
-            yield from tensors_of(getattr(value, each.name))
+            yield from tensors_of(getattr(value, each.name, None))
 
 
 def _device(model: nn.Module) -> torch.device:

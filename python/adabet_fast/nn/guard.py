@@ -108,8 +108,11 @@ class BufferState:
             module._buffers[name] = buffer
             if buffer is None or values is None:
                 continue
-            if buffer.grad_fn is not None and id(buffer) in self._leaves:
-                buffer.detach_()  # a pass with gradients changed it in place
+            if buffer.grad_fn is not None and id(buffer) in self._leaves:  # a pass with gradients changed it in place
+                if buffer._is_view():  # which cannot be taken out of its graph itself
+                    buffer = module._buffers[name] = buffer.detach()
+                else:
+                    buffer.detach_()
             if buffer.shape != values.shape:
                 buffer.data = values.clone()
             elif not torch.equal(buffer, values):

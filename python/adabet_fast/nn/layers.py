@@ -185,7 +185,7 @@ def _batch_first(module: nn.Module) -> object:
     if isinstance(module, (nn.TransformerEncoder, nn.TransformerDecoder)) and len(module.layers):
         return _batch_first(module.layers[0])  # as they read it themselves, for their last normalisation
     if isinstance(module, (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)):
-        module = module.self_attn
+        module = getattr(module, "self_attn", module)
     return getattr(module, "batch_first", None)
 
 

@@ -126,7 +126,7 @@ def modules_to_save(selection: Selection, model: nn.Module | None = None) -> lis
         hit = [other for other in [*modules, *adapters] if other.endswith(name) and other not in layers]
         inside = [each.name for each in selection.scores if _is_inside(each.name, name) and each.name not in layers]
         # PEFT gives no adapter to what this expression matches, in which a dot is any character.
-        lost = [layer for layer in selection.layers if re.match(rf"(^|.*\.){name}($|\..*)", layer)]
+        lost = [layer for layer in selection.layers if _matches(rf"(^|.*\.){name}($|\..*)", layer)]
         others = list(dict.fromkeys([*hit, *inside, *lost]))
         if others:
             raise InvalidInputError(
@@ -135,6 +135,15 @@ def modules_to_save(selection: Selection, model: nn.Module | None = None) -> lis
                 "(target_modules(always_train=True)), or choose with another always_train="
             )
     return outermost
+
+
+def _matches(pattern: str, name: str) -> bool:
+    try:
+        return re.match(pattern, name) is not None
+    except re.error as error:
+        raise InvalidInputError(
+            f"modules_to_save: PEFT reads names as regular expressions, and {pattern!r} is none: {error}"
+        ) from None
 
 
 def _is_inside(name: str, outer: str) -> bool:

@@ -152,15 +152,17 @@ class _Observer:
     def _kept(self) -> None:
         """Keep what fits in the first round; the rest in further rounds, or all of it in a file."""
         room = Room(-1 if self.plan.way == "spill" else self.plan.capacity)
+        sizes: dict[str, list[int]] = {}
         closed = False
 
         def fits(layer: Layer, points: Points, call: int) -> bool:
             nonlocal closed
             if (closed and call == 0) or (call and layer.name not in self.clouds):
                 return False
-            size = points.values[0].numel() * points.dtype.itemsize
-            # With the second call it is known that they will be put side by side, one after another.
-            if not room.takes(self._need(layer.name, 2 * size if call == 1 else size)):
+            calls = sizes.setdefault(layer.name, [])
+            calls.append(points.order.width * points.dtype.itemsize)
+            need = self._need(layer.name, sum(calls))
+            if not room.takes(need.put_side_by_side(calls, max(each[0] for each in self.plan.sizes))):
                 closed = True
                 self._forget(layer.name)
                 return False
@@ -178,9 +180,8 @@ class _Observer:
         kept = [name for name in self._in_order(first, self.clouds) if all(name in names for _, names in traces)]
         for name in [name for name in self.clouds if name not in kept]:
             self._forget(name)
-        needs = {name: self._need(name, first.bytes_a_sample(name), first) for name in first.calls}
         file_bytes = sum(self._file_bytes(first, name) for name in first.calls)
-        rest = [need for name, need in needs.items() if name not in kept]
+        rest = [self._need(name, first.bytes_a_sample(name), first) for name in first.calls if name not in kept]
         groups: list[list[str]] = []
         way: MemoryWay = "groups"
         if rest:

@@ -203,8 +203,12 @@ def drift_by_rule(
 ) -> Drift:
     """Score a selection's layers on new data and cut by its own rule; see :meth:`Selection.drift`."""
     if selection.budget is not None and train_batch is None:
-        with random_states_kept():  # they are used more than once
-            new_batches = take_batches(new_batches, how.pop("n_batches", None))
+        group = find_ranks(how.get("ranks", "all"))
+        try:
+            with group.together(), random_states_kept():  # they are used more than once
+                new_batches = take_batches(new_batches, how.pop("n_batches", None))
+        finally:
+            group.close()
         train_batch = new_batches[0]
     found = drift_of(selection, model, new_batches, how)
     return cut_again(selection, found, budget_filler(selection, model, train_batch, step, optimizer, how))

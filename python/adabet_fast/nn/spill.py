@@ -88,5 +88,7 @@ class SpillFile:
             return
         start = rows.data_ptr() - self._start
         end = start + rows.numel() * rows.element_size()
+        if start < 0 or end > self.n_bytes:  # rows that found no room in their block
+            return
         first, last = start // _PAGE * _PAGE, min(-(-end // _PAGE) * _PAGE, self.n_bytes)
         self._map.madvise(mmap.MADV_DONTNEED, first, last - first)

@@ -210,10 +210,10 @@ def model_kept(model: nn.Module) -> Iterator[BufferState]:
     finally:
         for module, mode in modes:
             module.training = mode
-        buffers.restore()
         for parameter, flag, gradient in flags:
             parameter.requires_grad_(flag)
             parameter.grad = gradient
+        buffers.restore()
 
 
 def optimizer_state_bytes(parameters: Collection[torch.Tensor], optimizer: OptimizerFactory) -> list[int]:

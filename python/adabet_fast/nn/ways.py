@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from adabet_fast._plan import estimate_memory
 from adabet_fast.errors import InvalidInputError, MemoryBudgetError
@@ -35,26 +35,38 @@ class Need:
     gathered: int = 0
     last: int = 0
 
+    def put_side_by_side(self, bytes_a_call: Sequence[int], n_samples: int) -> Need:
+        """Return what calls take that nobody foresaw: after the pass of so many samples they are copied, one at a time.
+
+        >>> Need("a", 100).put_side_by_side([10, 40], 2).kept
+        180
+        """
+        copied = max(bytes_a_call) * n_samples if len(bytes_a_call) > 1 else 0
+        return replace(self, kept=self.kept + copied)
+
 
 @dataclass
 class Room:
     """A budget that is filled layer by layer.
 
     >>> room = Room(100)
-    >>> [room.takes(Need(name, size)) for name, size in [("a", 60), ("b", 30), ("c", 20)]]
-    [True, True, False]
+    >>> [room.takes(Need(name, size)) for name, size in [("a", 60), ("b", 10), ("b", 30), ("c", 20)]]
+    [True, True, True, False]
     """
 
     capacity: int
     kept: int = 0
     gathered: int = 0
+    reserved: dict[str, int] = field(default_factory=dict)
 
     def takes(self, need: Need) -> bool:
-        """Add a layer if it fits."""
-        kept, gathered = self.kept + need.kept, max(self.gathered, need.gathered)
+        """Add a layer, or what it has grown by since, if it fits."""
+        kept = self.kept - self.reserved.get(need.name, 0) + need.kept
+        gathered = max(self.gathered, need.gathered)
         if kept + gathered > self.capacity:
             return False
         self.kept, self.gathered = kept, gathered
+        self.reserved[need.name] = need.kept
         return True
 
 
