@@ -314,7 +314,7 @@ class Selection(Shown):
         return target_modules(self, model, always_train=always_train)
 
     def modules_to_save(self, model: nn.Module | None = None) -> list[str]:
-        """Return PEFT's ``modules_to_save``, the layers always trained; see :func:`adabet_fast.nn.lora.modules_to_save`."""
+        """Return the layers always trained, for PEFT; see :func:`adabet_fast.nn.lora.modules_to_save`."""
         from adabet_fast.nn.lora import modules_to_save
 
         return modules_to_save(self, model)
