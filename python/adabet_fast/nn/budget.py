@@ -169,6 +169,16 @@ def fits_truly(cost: StepCost, trained: frozenset[str], budget: Budget) -> bool:
     return same
 
 
+def fill_truly(
+    cost: StepCost, limit: int, ranked: Sequence[str], always: Sequence[str], parameters: Callable[[str], Sequence[str]]
+) -> tuple[tuple[str, ...], Budget]:
+    """Fill a budget as :func:`fill` does, again on true steps if the choice does not cost truly what was traced."""
+    while True:
+        chosen, budget = fill(cost, limit, ranked, always, parameters)
+        if fits_truly(cost, frozenset(name for layer in (*chosen, *always) for name in parameters(layer)), budget):
+            return chosen, budget
+
+
 def default_optimizer(parameters: Any) -> torch.optim.Optimizer:
     """Make the optimizer that counts if none is named: AdamW, two moments and a step count a parameter."""
     return torch.optim.AdamW(parameters)

@@ -13,7 +13,7 @@ from math import ceil, floor
 from torch import nn
 
 from adabet_fast.errors import InvalidInputError
-from adabet_fast.nn.budget import BudgetKind, StepCost, check_budget, default_optimizer, fill, fits_truly
+from adabet_fast.nn.budget import BudgetKind, StepCost, check_budget, default_optimizer, fill_truly
 from adabet_fast.nn.criteria import check_choice
 from adabet_fast.nn.layers import ROOT_LABEL, check_model, label
 from adabet_fast.nn.patterns import Patterns, check_patterns, kept
@@ -112,11 +112,7 @@ def _within(
     network = check_model(model)
     scores.fingerprint.check(network, "this ranking")
     cost = StepCost(network, tracer(network), kind, optimizer or default_optimizer)
-    while True:
-        chosen, budget = fill(cost, limit, candidates, always, lambda layer: scores[layer].parameters)
-        selection = Selection(scores, chosen, always, reason, budget=budget)
-        if fits_truly(cost, frozenset(selection.trained_parameters), budget):
-            break
+    chosen, budget = fill_truly(cost, limit, candidates, always, lambda layer: scores[layer].parameters)
     if not chosen and not always:
         raise InvalidInputError(f"budget_{kind}: no layer fits into {limit:,}, so nothing would be trained")
     if budget.least > limit:
@@ -126,7 +122,7 @@ def _within(
             BudgetWarning,
             stacklevel=4,
         )
-    return selection
+    return Selection(scores, chosen, always, reason, budget=budget)
 
 
 class BudgetWarning(UserWarning):

@@ -14,10 +14,10 @@ from adabet_fast.nn.cost import TrainingCost, training_cost
 from adabet_fast.nn.fingerprint import Fingerprint
 from adabet_fast.nn.freeze import check_applied, is_frozen
 from adabet_fast.nn.layers import check_model
-from adabet_fast.nn.stability import Drift, drift_between
 from adabet_fast.nn.trace import OptimizerFactory, Step, loss_of, model_kept
 
 if TYPE_CHECKING:
+    from adabet_fast.nn.scores import LayerScores
     from adabet_fast.nn.selection import Selection
 
 
@@ -43,8 +43,8 @@ def cost_of(
         return training_cost(network, lambda: loss(network), optimizer(trained))
 
 
-def drift_of(selection: Selection, model: nn.Module, new_batches: Iterable[Any], how: dict[str, Any]) -> Drift:
-    """Score a selection's layers on new data and compare; see :meth:`Selection.drift`."""
+def scores_anew(selection: Selection, model: nn.Module, new_batches: Iterable[Any], how: dict[str, Any]) -> LayerScores:
+    """Score a selection's layers on new data as they were scored before; see :meth:`Selection.drift`."""
     from adabet_fast.nn.scoring import score_layers
 
     if not Fingerprint.of(model).is_cut:
@@ -58,6 +58,4 @@ def drift_of(selection: Selection, model: nn.Module, new_batches: Iterable[Any],
         "dtype": settings.dtype,
         "n_batches": None,
     }
-    new = score_layers(model, new_batches, **{**same, **how})
-    candidates = [layer.name for layer in selection.scores.ranked() if layer.name not in selection.always_train]
-    return drift_between(selection.scores, new, selection.layers, candidates)
+    return score_layers(model, new_batches, **{**same, **how})

@@ -11,12 +11,12 @@ from torch import nn
 
 from adabet_fast.nn.activations import Reduce
 from adabet_fast.nn.batches import Forward, take_batches
-from adabet_fast.nn.budget import StepCost, default_optimizer, fill, fits_truly
+from adabet_fast.nn.budget import StepCost, default_optimizer, fill_truly
 from adabet_fast.nn.criteria import Normalize, Pooling, ScoreFunction, ScoreName, Unit
 from adabet_fast.nn.freeze import is_frozen
 from adabet_fast.nn.guard import random_states_kept
 from adabet_fast.nn.memory import MemoryWay
-from adabet_fast.nn.outlook import drift_of
+from adabet_fast.nn.outlook import scores_anew
 from adabet_fast.nn.ranks import Ranks, RanksChoice, find_ranks
 from adabet_fast.nn.scoring import score_layers
 from adabet_fast.nn.selection import Rounding, Selection
@@ -210,8 +210,8 @@ def drift_by_rule(
         finally:
             group.close()
         train_batch = new_batches[0]
-    found = drift_of(selection, model, new_batches, how)
-    return cut_again(selection, found, budget_filler(selection, model, train_batch, step, optimizer, how))
+    new = scores_anew(selection, model, new_batches, how)
+    return cut_again(selection, new, budget_filler(selection, model, train_batch, step, optimizer, how))
 
 
 def budget_filler(
@@ -249,15 +249,9 @@ def budget_filler(
                     selection.undo(network)
                 tracer = StepTracer(network, batch, step=step, forward=how.get("forward"))
                 cost = StepCost(network, tracer, budget.kind, optimizer or default_optimizer)
-                while True:
-                    chosen, used = fill(
-                        cost, budget.limit, candidates, selection.always_train, lambda name: scores[name].parameters
-                    )
-                    trained = {
-                        name for layer in {*chosen, *selection.always_train} for name in scores[layer].parameters
-                    }
-                    if fits_truly(cost, frozenset(trained), used):
-                        break
+                chosen, _ = fill_truly(
+                    cost, budget.limit, candidates, selection.always_train, lambda name: scores[name].parameters
+                )
             agreed: tuple[str, ...] = group.gather(chosen)[0]
         finally:
             group.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -283,45 +283,15 @@ class Drift:
         return "\n".join(lines)
 
 
-def drift_between(old: LayerScores, new: LayerScores, chosen: Sequence[str], candidates: Sequence[str]) -> Drift:
-    """Compare old and new scores of a selection's candidates.
-
-    Parameters
-    ----------
-    old, new
-        Scores of one model on old and new data.
-    chosen
-        The layers that were chosen by the old scores.
-    candidates
-        The layers that could be chosen.
-
-    Returns
-    -------
-    Drift
-    """
-    after = {layer.name: layer.score for layer in new.ranked()}
-    both = [layer for layer in old.ranked() if layer.name in after]
-    tau = kendall_tau([layer.score or 0.0 for layer in both], [after[layer.name] or 0.0 for layer in both])
-    may = set(candidates)
-    best = [layer.name for layer in new.ranked() if layer.name in may][: len(chosen)]
-    return Drift(
-        tau=tau,
-        again=tuple(name for name in chosen if name in best),
-        leaving=tuple(name for name in chosen if name not in best),
-        entering=tuple(name for name in best if name not in chosen),
-        scores=new,
-    )
-
-
-def cut_again(selection: Selection, found: Drift, fill: Callable[[list[str]], tuple[str, ...]]) -> Drift:
-    """Cut the new scores by the rule that the selection was made by.
+def cut_again(selection: Selection, new: LayerScores, fill: Callable[[list[str]], tuple[str, ...]]) -> Drift:
+    """Compare a selection's scores with new ones, and cut those by the rule that the selection was made by.
 
     Parameters
     ----------
     selection
         The choice.
-    found
-        The comparison of its scores with the new ones.
+    new
+        The layers' scores on new data.
     fill
         Chooses within the selection's budget, from candidates in the order of their new scores.
 
@@ -331,7 +301,10 @@ def cut_again(selection: Selection, found: Drift, fill: Callable[[list[str]], tu
         With ``no_rule`` for layers chosen by name, and where the rule that is known does not give the selection from
         its own scores: older files hold no ``include`` and ``exclude``.
     """
-    before, after = _candidates(selection, selection.scores), _candidates(selection, found.scores)
+    scores = {layer.name: layer.score or 0.0 for layer in new.ranked()}
+    both = [layer for layer in selection.scores.ranked() if layer.name in scores]
+    tau = kendall_tau([layer.score or 0.0 for layer in both], [scores[layer.name] for layer in both])
+    before, after = _candidates(selection, selection.scores), _candidates(selection, new)
     if selection.rho is None and selection.k is None and selection.budget is None:
         why = "the layers were chosen by name"
     elif not _follows(selection, before):
@@ -339,16 +312,17 @@ def cut_again(selection: Selection, found: Drift, fill: Callable[[list[str]], tu
     else:
         why = ""
     if why:
-        return replace(found, again=selection.layers, leaving=(), entering=(), no_rule=why)
+        return Drift(tau, selection.layers, (), (), new, why)
     if before == after:
         best = selection.layers  # what a step costs does not follow from the scores
     else:
         best = tuple(after[: _count(selection, after)]) if selection.budget is None else fill(after)
-    return replace(
-        found,
+    return Drift(
+        tau=tau,
         again=tuple(name for name in selection.layers if name in best),
         leaving=tuple(name for name in selection.layers if name not in best),
         entering=tuple(name for name in best if name not in selection.layers),
+        scores=new,
     )
 
 
